@@ -1,0 +1,304 @@
+//! What a variable's text can mean. Each type reads its text, or says what would be right; and shows itself as the
+//! text that would be read the same.
+
+use std::{
+    fmt::{self, Display},
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroUsize},
+    path::{Path, PathBuf},
+    str::FromStr,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+/// Where the server listens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Address {
+    /// An IP address and port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some(path) if Path::new(path).is_absolute() => Ok(Self::Unix(path.into())),
+            Some(_) => Err("not an absolute path; write unix:/path, such as unix:/tmp/berth.sock".into()),
+            None => text.parse().map(Self::Tcp).map_err(|_| {
+                "not an IP address and port; write one such as 127.0.0.1:8080, [::]:8080 for every address, \
+                 or unix:/path"
+                    .into()
+            }),
+        }
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(out),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A TCP port, or none.
+#[derive(Clone, Debug)]
+pub struct Port(pub Option<NonZeroU16>);
+
+impl FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        text.parse().map(|port| Self(Some(port))).map_err(|_| {
+            match text.contains("://") {
+                true => {
+                    "not a port but an address, as links between containers inject it; \
+                         set PORT itself, to a number from 1 to 65535"
+                }
+                false => "not a port; set it to a number from 1 to 65535",
+            }
+            .into()
+        })
+    }
+}
+
+impl Display for Port {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |port| port.fmt(out))
+    }
+}
+
+/// A number of worker threads.
+#[derive(Clone, Debug)]
+pub struct Workers(NonZeroUsize);
+
+impl FromStr for Workers {
+    type Err = String;
+
+    /// `auto` asks the system, which knows the CPU quota of the process's cgroup.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self(available_parallelism().unwrap_or(NonZeroUsize::MIN))),
+            (_, Ok(number)) if number <= Self::MOST => Ok(Self(number)),
+            _ => Err(format!(
+                "not a number of threads; set it to one from 1 to {}, or to auto",
+                Self::MOST
+            )),
+        }
+    }
+}
+
+impl Workers {
+    /// As many as actix starts.
+    const MOST: NonZeroUsize = NonZeroUsize::new(512).expect("512 is not zero");
+}
+
+impl From<Workers> for usize {
+    fn from(workers: Workers) -> Self {
+        workers.0.get()
+    }
+}
+
+impl Display for Workers {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// The folder of the site's files, its path free of links.
+#[derive(Clone, Debug)]
+pub struct StaticDir(pub PathBuf);
+
+impl FromStr for StaticDir {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let readable = |error| {
+            format!("{text} can't be read ({error}); set it to the folder of the site's files")
+        };
+        let folder = Path::new(text).canonicalize().map_err(readable)?;
+        folder.read_dir().map_err(readable)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Display for StaticDir {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(out)
+    }
+}
+
+/// The path below which the files appear: `/` or `/name`, without a slash at its end.
+#[derive(Clone, Debug)]
+pub struct StaticPrefix(String);
+
+impl StaticPrefix {
+    /// The rest of `path` if it lies below the prefix.
+    pub fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(&self.0)?.strip_prefix('/')
+    }
+}
+
+impl FromStr for StaticPrefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
+        let prefix = text.strip_suffix('/').unwrap_or(text);
+        match prefix.is_empty() || prefix.starts_with('/') {
+            true if text.starts_with('/')
+                && prefix.chars().all(plain)
+                && !prefix.contains("//") =>
+            {
+                Ok(Self(prefix.to_owned()))
+            }
+            _ => Err(
+                "not a path; write / or one such as /static, of letters, digits, - and _".into(),
+            ),
+        }
+    }
+}
+
+impl Display for StaticPrefix {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_str() {
+            "" => "/".fmt(out),
+            prefix => prefix.fmt(out),
+        }
+    }
+}
+
+/// A time in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds(Duration);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const DAY: f64 = 86_400.0;
+        match text.parse() {
+            Ok(seconds @ 0.0..=DAY) => Ok(Self(Duration::from_secs_f64(seconds))),
+            _ => Err("not a time; set it to seconds from 0 to 86400, such as 5 or 2.5".into()),
+        }
+    }
+}
+
+impl From<Seconds> for Duration {
+    fn from(seconds: Seconds) -> Self {
+        seconds.0
+    }
+}
+
+impl Display for Seconds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_secs_f64().fmt(out)
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug)]
+pub enum LogFormat {
+    /// `key=value`, for people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("not a format; set it to text or json".into()),
+        }
+    }
+}
+
+impl Display for LogFormat {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => "text".fmt(out),
+            Self::Json => "json".fmt(out),
+        }
+    }
+}
+
+/// What to log, in `RUST_LOG`'s own language.
+#[derive(Clone, Debug)]
+pub struct LogFilter(String);
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match env_filter::Builder::new().try_parse(text) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(format!(
+                "{error}; set it to off, error, warn, info, debug or trace, or to pairs such as warn,berth=debug"
+            )),
+        }
+    }
+}
+
+impl Display for LogFilter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug)]
+pub struct Switch(pub bool);
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self(true)),
+            "off" => Ok(Self(false)),
+            _ => Err("neither on nor off; set it to one of them".into()),
+        }
+    }
+}
+
+impl Display for Switch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 { "on" } else { "off" }.fmt(out)
+    }
+}
+
+/// A time zone that the system knows. chrono takes an unknown one for UTC without a word, so it is looked up here.
+#[derive(Clone, Debug)]
+pub struct Zone(String);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() || tz::TimeZone::from_posix_tz(text).is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(
+            "no such time zone; set it to one such as Europe/Berlin, or to UTC; \
+             zones are looked up in /usr/share/zoneinfo (package tzdata)"
+                .into(),
+        )
+    }
+}
+
+impl Display for Zone {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}

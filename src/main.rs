@@ -1,0 +1,89 @@
+//! The command line: `berth [serve]`, `berth healthcheck`, `berth config`.
+
+use std::{env, process::ExitCode};
+
+use berth::{
+    config::{Config, EX_CONFIG},
+    healthcheck, logging, server, site,
+};
+
+const USAGE: &str = "\
+usage: berth [COMMAND]
+
+  serve        serve the site (the default)
+  healthcheck  ask the server of this configuration whether it is ready; exits 0 or 1
+  config       show the configuration in force and where each value came from
+
+Environment variables configure it; README.md lists them.";
+
+/// The exit code for a command line that can't be understood: `EX_USAGE` of `sysexits.h`.
+const EX_USAGE: u8 = 64;
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments[..] {
+        [] | ["serve"] => serve().await,
+        ["healthcheck"] => ask(),
+        ["config"] => configured().map(|config| print!("{config}")),
+        ["-h" | "--help" | "help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        ["-V" | "--version"] => {
+            println!("berth {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        _ => Err(Fault(
+            EX_USAGE,
+            format!("unknown command: {}\n{USAGE}", arguments.join(" ")),
+        )),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Fault(code, message)) => {
+            eprintln!("berth: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// What ends the process: an exit code, and a message that says what to do.
+struct Fault(u8, String);
+
+fn configured() -> Result<Config, Fault> {
+    let loaded = Config::load(env::vars_os());
+    let (config, warnings) = loaded.map_err(|mistakes| Fault(EX_CONFIG, mistakes.to_string()))?;
+    for warning in warnings {
+        eprintln!("berth: warning: {warning}");
+    }
+    Ok(config)
+}
+
+async fn serve() -> Result<(), Fault> {
+    let config = configured()?;
+    logging::start(&config);
+    for file in site::hidden_files(&config) {
+        log::warn!("the file {file} of the site can't be had: a health path has the same name");
+    }
+    let workers = usize::from(config.web_concurrency.clone());
+    let server = server::build(config).map_err(|error| Fault(1, error.to_string()))?;
+    log::info!(
+        "listening on {} (worker threads: {workers})",
+        server.address()
+    );
+    server
+        .run()
+        .await
+        .map_err(|error| Fault(1, format!("the server failed: {error}")))
+}
+
+/// Container engines know 0 and 1 alone from a health check, so a configuration that can't be used is 1 here.
+fn ask() -> Result<(), Fault> {
+    let config = configured().map_err(|Fault(_, message)| Fault(1, message))?;
+    healthcheck::ask(&config.address()).map_err(|error| Fault(1, error))
+}

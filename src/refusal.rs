@@ -1,0 +1,34 @@
+//! Where a request ends that nobody answers: unknown path, unknown host and unsupported method look the same,
+//! so that a stranger learns nothing.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header::ContentType},
+    web::Payload,
+};
+
+use crate::guard;
+
+/// `501 Not Implemented` for any method but GET, else `404 Not Found`.
+pub fn refuse(method: &Method) -> HttpResponse {
+    plain(if method == Method::GET {
+        StatusCode::NOT_FOUND
+    } else {
+        StatusCode::NOT_IMPLEMENTED
+    })
+}
+
+/// An answer whose body is its status line's text: `404 Not Found`.
+pub fn plain(status: StatusCode) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type(ContentType::plaintext())
+        .body(status.to_string())
+}
+
+/// The route of last resort. Reads the body before it refuses, so that a malformed one is 400 whatever the path.
+pub async fn last_resort(request: HttpRequest, body: Payload) -> HttpResponse {
+    match guard::discard(request.head(), body.into_inner()).await {
+        Ok(()) => refuse(request.method()),
+        Err(refused) => refused,
+    }
+}

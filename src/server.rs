@@ -1,0 +1,163 @@
+//! Puts the parts together: [`build`] binds the address, [`Server::run`] serves until the process is told to stop.
+
+use std::{
+    fmt, fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::{
+        fs::FileTypeExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::Path,
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpServer,
+    http::KeepAlive,
+    middleware::from_fn,
+    web::{self, Data},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{
+    config::{Address, Config},
+    drain::{Drain, StopSignals},
+    guard, health, logging, refusal, site, time,
+};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// A server that is bound, and takes connections once it runs.
+pub struct Server {
+    address: Address,
+    actix: actix_web::dev::Server,
+}
+
+impl Server {
+    /// What it is bound to; where the configuration said port 0, the port that the system chose.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Serves until the process is told to stop and the requests in flight are done.
+    pub async fn run(self) -> io::Result<()> {
+        let ended = self.actix.await;
+        if let Address::Unix(path) = &self.address {
+            let _ = fs::remove_file(path);
+        }
+        ended
+    }
+}
+
+/// An address that could not be bound.
+#[derive(Debug)]
+pub struct BindError(Address, io::Error);
+
+impl fmt::Display for BindError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(address, error) = self;
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "stop what listens there, or set BIND or PORT to another address"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "set PORT to one above 1023, or BIND to a path that you may write"
+            }
+            _ => "set BIND to an address of this machine",
+        };
+        write!(out, "can't listen on {address}: {error}; {remedy}")
+    }
+}
+
+/// Binds the configured address.
+///
+/// # Errors
+/// If it can't be bound. Nothing has been started then.
+pub fn build(config: Config) -> Result<Server, BindError> {
+    let address = config.address();
+    let asked = address.clone();
+    let refused = |error| BindError(asked.clone(), error);
+    let stop = StopSignals::listen().map_err(refused)?;
+    let drain = Drain::default();
+    let stopped = stop.drained(drain.clone(), config.drain.into());
+
+    let shared = Data::new(config.clone());
+    let drain = Data::new(drain);
+    let server = HttpServer::new(move || {
+        // Innermost first: a request meets these from the last to the first, then the service.
+        App::new()
+            .app_data(shared.clone())
+            .app_data(drain.clone())
+            .configure(time::routes)
+            .default_service(web::to(refusal::last_resort))
+            .wrap(from_fn(site::serve))
+            .wrap(from_fn(guard::check))
+            .wrap(from_fn(logging::access_line))
+            .wrap(from_fn(health::answer))
+    })
+    .workers(config.web_concurrency.into())
+    .keep_alive(keep_alive(config.keep_alive.into()))
+    .tcp_nodelay(true)
+    .shutdown_timeout(Duration::from(config.shutdown).as_secs_f64().ceil() as u64)
+    .shutdown_signal(stopped);
+
+    let (address, server) = match address {
+        Address::Unix(path) => {
+            let listener = listen_unix(&path).map_err(refused)?;
+            (Address::Unix(path), server.listen_uds(listener))
+        }
+        Address::Tcp(address) => {
+            let listener = listen_tcp(address).map_err(refused)?;
+            let bound = listener.local_addr().map_err(refused)?;
+            (Address::Tcp(bound), server.listen(listener))
+        }
+    };
+    Ok(Server {
+        address,
+        actix: server.map_err(refused)?.run(),
+    })
+}
+
+fn keep_alive(time: Duration) -> KeepAlive {
+    match time {
+        Duration::ZERO => KeepAlive::Disabled,
+        time => KeepAlive::Timeout(time),
+    }
+}
+
+/// `[::]` listens on IPv4 too, and falls back to `0.0.0.0` on a machine without IPv6.
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let listen = |address: SocketAddr| -> io::Result<TcpListener> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    };
+    let all_ipv6 = address.is_ipv6() && address.ip().is_unspecified();
+    match listen(address) {
+        Err(error) if all_ipv6 && error.kind() != io::ErrorKind::AddrInUse => {
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        listened => listened,
+    }
+}
+
+/// A socket that a dead process left behind is taken over; one that somebody answers on is not.
+fn listen_unix(path: &Path) -> io::Result<UnixListener> {
+    if UnixStream::connect(path).is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        fs::remove_file(path)?;
+    }
+    UnixListener::bind(path)
+}
