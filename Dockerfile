@@ -1,0 +1,59 @@
+# One file, two images: `nginx` for the front and `app`, the last and so the default, for everything else.
+# No `# syntax=` line: it would fetch a frontend from a registry, and the engine's own is all that is needed.
+
+# Pinned; `make up` puts stand-ins in their place where no registry can be reached.
+ARG RUST_IMAGE=rust:1.95.0-slim-trixie
+ARG NGINX_IMAGE=nginx:1.30.6-trixie
+
+
+# The site's files, in one stage for both images, so that the two can never differ.
+FROM scratch AS site
+COPY static /srv/site
+
+
+FROM ${RUST_IMAGE} AS build
+WORKDIR /build
+# A static binary needs nothing of the image that it runs in.
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+# For the image's TZ; some base images come without.
+RUN test -d /usr/share/zoneinfo/Europe \
+    || { apt-get update && apt-get install --yes --no-install-recommends tzdata && rm -rf /var/lib/apt/lists/*; }
+RUN mkdir /etc/app && echo "berth:x:65532:0::/:/nologin" > /etc/app/passwd
+# The dependencies have a layer of their own: an edit of the source compiles this crate alone.
+COPY Cargo.toml Cargo.lock ./
+# Tests that the manifest names are not in this image.
+RUN sed -i '/^\[\[test\]\]/,/^$/d' Cargo.toml \
+    && mkdir src && touch src/lib.rs && echo "fn main() {}" > src/main.rs \
+    && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+COPY src src
+# Cargo goes by the files' times, and those of the checkout are older than the empty ones above.
+RUN find src -exec touch {} + \
+    && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
+    && cp target/*/release/berth /berth
+
+
+FROM ${NGINX_IMAGE} AS nginx
+RUN rm -rf /etc/nginx/conf.d
+COPY nginx /etc/nginx
+COPY --from=site /srv/site /srv/site
+USER 65532:0
+# A graceful stop; SIGTERM would cut connections.
+STOPSIGNAL SIGQUIT
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s \
+    CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:8080/health/ready"]
+ENTRYPOINT ["/etc/nginx/entrypoint.sh"]
+CMD ["nginx", "-g", "daemon off;"]
+
+
+FROM scratch AS app
+COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
+COPY --from=build /etc/app/passwd /etc/passwd
+COPY --from=build /berth /berth
+COPY --from=site /srv/site /srv/site
+ENV BIND=[::]:8080 STATIC_DIR=/srv/site
+# A number, for platforms that refuse names; group 0, for those that choose the user.
+USER 65532:0
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]
+ENTRYPOINT ["/berth"]
+CMD ["serve"]

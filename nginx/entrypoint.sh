@@ -1,0 +1,61 @@
+#!/bin/sh
+# Writes the parts of nginx's configuration that depend on the environment, then runs the command given (nginx).
+# usage: entrypoint.sh COMMAND [ARGUMENT…]
+# Reads ALLOWED_HOSTS, STATIC_PREFIX and TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs).
+set -eu
+
+out=/tmp/berth
+mistakes=''
+
+entries() { # LIST, separated by commas: its entries in lower case, one a line
+    printf '%s\n' "$1" | tr ',A-Z' '\na-z' | sed 's/^[[:blank:]]*//; s/[[:blank:]]*$//; /^$/d'
+}
+
+check() { # NAME VALUE ENTRIES REGEX REMEDY: notes a mistake if an entry does not match, or if there is none
+    [ -n "$3" ] && ! printf '%s\n' "$3" | grep -Evqx "$4" && return
+    mistakes="$mistakes
+  $1=\"$2\": $5"
+}
+
+hosts=${ALLOWED_HOSTS-127.0.0.1,localhost,[::1]}
+host_list=$(entries "$hosts")
+check ALLOWED_HOSTS "$hosts" "$host_list" '\*|\[[0-9a-f:.]*:[0-9a-f:.]*\]|\.?[a-z0-9-]+(\.[a-z0-9-]+)*\.?' \
+    'name hosts such as example.com, .example.com for a domain with its subdomains, or * for any; no port, no scheme'
+
+prefix=${STATIC_PREFIX:-/}
+check STATIC_PREFIX "$prefix" "$prefix" '/|(/[A-Za-z0-9_-]+)+/?' \
+    'write / or a path such as /static, of letters, digits, - and _'
+
+proxies=$(entries "${TRUSTED_PROXIES:-}")
+check TRUSTED_PROXIES "${TRUSTED_PROXIES:-}" "${proxies:-::}" '([0-9.]+|[0-9a-f.:]*:[0-9a-f.:]*)(/[0-9]+)?' \
+    'write addresses and networks such as 192.0.2.1 or 10.0.0.0/8'
+
+if [ -n "$mistakes" ]; then
+    echo "nginx: the configuration can't be used; change these environment variables:$mistakes" >&2
+    exit 78
+fi
+
+mkdir -p "$out"
+
+# One pattern a host. An address in brackets under * is left to the app, which knows good ones from bad ones.
+printf '%s\n' "$host_list" | awk '
+    $0 == "*" { print "\"~^[^[]\" 1;"; next }
+    { sub(/\.$/, ""); gsub(/[].[]/, "\\\\&"); sub(/^\\\./, "(?:.*\\.)?"); print "\"~*^" $0 "$\" 1;" }
+' > "$out/allowed_hosts.conf"
+
+echo "\"~^${prefix%/}(?<below_prefix>/.+)\$\" \$below_prefix;" > "$out/static_prefix.conf"
+
+printf '%s' "$proxies" | sed '/./s/.*/set_real_ip_from &;/' > "$out/real_ip.conf"
+printf '%s' "$proxies" | sed '/./s/.*/& 1;/' > "$out/trusted_proxies.conf"
+
+# The DNS server of the container. An answer is asked for anew every two seconds, whatever its lifetime.
+awk '$1 == "nameserver" { list = list " " (index($2, ":") ? "[" $2 "]" : $2) } END { print "resolver" list " valid=1s;" }' \
+    /etc/resolv.conf > "$out/resolver.conf"
+
+# The CPU quota of the container's cgroup (v2, else v1), at least 1; without one, what the machine has.
+cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us 2>/dev/null |
+    xargs | awk -v cpus="$(nproc)" '
+    { quota = $1 > 0 ? int($1 / $2) : cpus; if (quota > cpus) quota = cpus; if (quota < 1) quota = 1 }
+    END { print "worker_processes " (quota ? quota : cpus) ";" }' > "$out/workers.conf"
+
+exec "$@"
