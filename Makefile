@@ -1,0 +1,22 @@
+# The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help up down clean logs test
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+up: ## build what changed and start: nginx, and 2 replicas behind it, on port 8000 (PUBLISH=…)
+	@deploy/local/up.sh
+
+down: ## stop and remove what `make up` started
+	@deploy/local/down.sh
+
+clean: ## `make down`, and remove the images that were made here
+	@deploy/local/down.sh --images
+
+logs: ## follow the logs of nginx and the replicas
+	@docker compose logs --follow --tail 50
+
+test: ## run every test
+	@tests/run.sh

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Checks that Docker can be used and has room, and says what to do where it can't.
+# usage: deploy/local/preflight.sh
+
+. "$(dirname "$0")/lib.sh"
+
+command -v docker >/dev/null ||
+    die "There is no \`docker\` command." "Install Docker Engine 20.10 or newer: https://docs.docker.com/engine/install/ (on Debian: sudo apt-get install docker.io)."
+
+if ! answer=$(docker version --format '{{.Server.Version}} {{.Server.APIVersion}}' 2>&1); then
+    at=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || echo unix:///var/run/docker.sock)}
+    socket=${at#unix://}
+    case $answer in
+    *"permission denied"*)
+        die "You may not use Docker's socket, $socket." \
+            "Join its group: sudo usermod -aG docker \$USER, then log in again. (Or, this once: sudo make up)" ;;
+    *"no such file"* | *"Cannot connect"*)
+        [[ $at != unix://* || -S $socket ]] ||
+            die "There is no Docker Engine at $socket." \
+                "Start it (sudo systemctl start docker) or install it; if it listens elsewhere, say so with DOCKER_HOST or \`docker context use\`."
+        die "The Docker Engine at $at is not running." "Start it: sudo systemctl start docker (or Docker Desktop)." ;;
+    *) die "The Docker Engine at $at can't be used: ${answer##*$'\n'}" "Have \`docker version\` work, then try again." ;;
+    esac
+fi
+
+# The API's version, since engines that are compatible (Podman) count their releases differently. 1.41 is 20.10's.
+at_least 1.41 "${answer#* }" ||
+    die "This Docker Engine is too old: ${answer% *}." "Update it to 20.10 or newer: https://docs.docker.com/engine/install/"
+
+# Where the engine's folder can't be seen (another machine, a virtual one) there is nothing to measure.
+data=$(docker info --format '{{.DockerRootDir}}')
+if [[ -d $data ]]; then
+    if docker image inspect berth-app >/dev/null 2>&1; then
+        room "$data" 500 "another build"
+    else
+        room "$data" 4000 "the first build (base images, crates, the result)"
+    fi
+fi

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Makes a stand-in for a base image from Debian's packages. To be sourced after lib.sh, once debian_ready said yes.
+#   make_stand_in NAME PACKAGE,PACKAGE…
+# It takes apt and Docker alone, so it needs neither root nor a bootstrap tool: what is essential is unpacked and handed
+# to Docker, and in a container of that dpkg installs it properly, and everything else.
+
+. deploy/local/debian.sh
+
+make_stand_in() {
+    room "$cache" 1000 "making a stand-in for a base image"
+    container=berth-stand-in-$$
+    trap 'rm -rf "$work"; docker rm --force --volumes "$container" >/dev/null 2>&1' EXIT
+    step "stand-in-${1//[:\/]/-}" "Making $1 from Debian's packages; this takes up to 3 minutes" \
+        "Try again; if it keeps failing, name another mirror: DEBIAN_MIRROR=…" \
+        bootstrap "$1" "$2"
+}
+
+bootstrap() {
+    local name=$1 packages=$2 root=$work/root bundle=/etc/ssl/certs/ca-certificates.crt first image deb
+    rm -rf "$root" && mkdir -p "$root/debs/first" "$root/debs/then" || return 1
+    get_packages '?essential' && mv "$work"/packages/archives/*.deb "$root/debs/first/" || return 1
+    for deb in "$root"/debs/first/*.deb; do dpkg-deb --extract "$deb" "$root" || return 1; done
+    # shellcheck disable=SC2086 # one word per package
+    get_packages '?essential' ${packages//,/ } && mv "$work"/packages/archives/*.deb "$root/debs/then/" || return 1
+    (cd "$root/debs/first" && for deb in *.deb; do rm -f "../then/$deb"; done)
+    # Networks that intercept TLS: what this machine trusts, the builds trust.
+    [[ ! -f $bundle ]] || cp "$bundle" "$root/debs/trusted.crt" || return 1
+
+    first=$(tar --create --directory "$root" --owner=0 --group=0 --numeric-owner . | docker import -) || return 1
+    docker run --name "$container" "$first" sh -euc "$inside" &&
+        image=$(docker export "$container" | docker import --change "LABEL berth.packages=$packages" -) &&
+        docker tag "$image" "$name"
+    local done=$?
+    docker rm --volumes "$container"
+    docker image rm "$first"
+    return $done
+}
+
+get_packages() { own_apt install --yes --download-only --no-install-recommends "$@"; }
+
+# shellcheck disable=SC2016
+inside='
+    export DEBIAN_FRONTEND=noninteractive
+    printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d # starts no service
+    chmod +x /usr/sbin/policy-rc.d
+    printf "path-exclude=/usr/share/%s/*\n" doc man locale >/etc/dpkg/dpkg.cfg.d/small
+    touch /var/lib/dpkg/status
+    dpkg --force-unsafe-io --force-depends --install /debs/first/*.deb
+    dpkg --force-unsafe-io --install /debs/then/*.deb
+    rm -rf /usr/share/doc/* /usr/share/man/* /usr/share/locale/* /usr/sbin/policy-rc.d
+    [ ! -f /debs/trusted.crt ] || cp /debs/trusted.crt /etc/ssl/certs/ca-certificates.crt
+    rm -rf /debs
+'
