@@ -32,6 +32,7 @@ pub struct Variable {
 }
 
 /// Declares [`Config`] from one list, so that a variable's name, type, default and meaning can't drift apart.
+/// envy wants a field to have its variable's name, in lower case.
 macro_rules! variables {
     ($($field:ident: $type:ty = $name:literal, $default:literal, $meaning:literal;)+) => {
         /// The configuration in force.
@@ -76,9 +77,9 @@ variables! {
         "addresses and networks of proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-Id` count";
     keep_alive: Seconds = "KEEP_ALIVE", "100",
         "seconds that an idle connection is kept, longer than any router's (60 to 90); 620 behind Google's; 0 keeps none";
-    drain: Seconds = "DRAIN_SECONDS", "2.5",
+    drain_seconds: Seconds = "DRAIN_SECONDS", "2.5",
         "seconds of serving on after SIGTERM, with readiness failing";
-    shutdown: Seconds = "SHUTDOWN_SECONDS", "5",
+    shutdown_seconds: Seconds = "SHUTDOWN_SECONDS", "5",
         "seconds that requests in flight then have to finish";
     log_format: LogFormat = "LOG_FORMAT", "text",
         "`text`, or `json` for machines";

@@ -1,8 +1,8 @@
-//! From SIGTERM to the end: readiness fails at once, requests are served for [`Config::drain`], then the server
-//! stops accepting and gives those in flight [`Config::shutdown`] to finish.
+//! From SIGTERM to the end: readiness fails at once, requests are served for [`Config::drain_seconds`], then the server
+//! stops accepting and gives those in flight [`Config::shutdown_seconds`] to finish.
 //!
-//! [`Config::drain`]: crate::config::Config::drain
-//! [`Config::shutdown`]: crate::config::Config::shutdown
+//! [`Config::drain_seconds`]: crate::config::Config::drain_seconds
+//! [`Config::shutdown_seconds`]: crate::config::Config::shutdown_seconds
 
 use std::{
     future::poll_fn,

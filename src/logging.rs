@@ -29,7 +29,7 @@ use log::{
 
 use crate::{
     config::{Config, LogFormat},
-    proxies::Client,
+    proxies::{Client, Scheme},
 };
 
 /// Carries the id that a trusted proxy chose, and goes back to the client.
@@ -75,6 +75,7 @@ pub async fn access_line<B: MessageBody + 'static>(
     let mut line = Line {
         id: id.clone(),
         client: client.addr.map_or("-".to_owned(), |addr| addr.to_string()),
+        scheme: client.scheme,
         method: request.method().to_string(),
         target: printable(&request.uri().to_string()).into_owned(),
         status: CLIENT_CLOSED_REQUEST,
@@ -132,6 +133,7 @@ fn request_id(request: &ServiceRequest, config: &Config) -> String {
 struct Line {
     id: String,
     client: String,
+    scheme: Scheme,
     method: String,
     target: String,
     status: u16,
@@ -145,6 +147,7 @@ impl Drop for Line {
             target: "berth::access",
             request_id = self.id,
             client = self.client,
+            scheme:% = self.scheme,
             method = self.method,
             target = self.target,
             status = self.status,

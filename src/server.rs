@@ -80,7 +80,7 @@ pub fn build(config: Config) -> Result<Server, BindError> {
     let refused = |error| BindError(asked.clone(), error);
     let stop = StopSignals::listen().map_err(refused)?;
     let drain = Drain::default();
-    let stopped = stop.drained(drain.clone(), config.drain.into());
+    let stopped = stop.drained(drain.clone(), config.drain_seconds.into());
 
     let shared = Data::new(config.clone());
     let drain = Data::new(drain);
@@ -99,7 +99,7 @@ pub fn build(config: Config) -> Result<Server, BindError> {
     .workers(config.web_concurrency.into())
     .keep_alive(keep_alive(config.keep_alive.into()))
     .tcp_nodelay(true)
-    .shutdown_timeout(Duration::from(config.shutdown).as_secs_f64().ceil() as u64)
+    .shutdown_timeout(Duration::from(config.shutdown_seconds).as_secs_f64().ceil() as u64)
     .shutdown_signal(stopped);
 
     let (address, server) = match address {

@@ -1,0 +1,18 @@
+//! What the tests share: a raw HTTP client, the app alone (`solo`), and nginx with replicas (`stack`).
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod modes;
+pub mod solo;
+pub mod stack;
+pub mod text;
+pub mod wire;
+
+pub use solo::Solo;
+pub use stack::Stack;
+
+use std::path::PathBuf;
+
+/// The top of the repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

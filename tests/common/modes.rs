@@ -1,0 +1,148 @@
+//! A table of cases, run in each mode: a mode is started when the first of its cases runs, and taken down after the last.
+
+use std::{
+    net::SocketAddr,
+    process::{Command, ExitCode, Stdio},
+    sync::{Arc, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use super::{Solo, Stack};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The app alone.
+    Solo,
+    /// nginx with replicas.
+    Stack,
+}
+
+impl Mode {
+    pub const ALL: [Self; 2] = [Self::Solo, Self::Stack];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Solo => "solo",
+            Self::Stack => "stack",
+        }
+    }
+}
+
+/// The servers, as far as they have been needed.
+pub struct Modes {
+    variables: Vec<(&'static str, String)>,
+    solo: OnceLock<Solo>,
+    stack: OnceLock<Stack>,
+}
+
+impl Modes {
+    /// With `variables` for the app alone.
+    pub fn new(variables: Vec<(&'static str, String)>) -> Self {
+        Self {
+            variables,
+            solo: OnceLock::new(),
+            stack: OnceLock::new(),
+        }
+    }
+
+    pub fn address(&self, mode: Mode) -> SocketAddr {
+        match mode {
+            Mode::Solo => self.solo().address,
+            Mode::Stack => self.stack().address,
+        }
+    }
+
+    /// What the app has logged so far, in all replicas.
+    pub fn log(&self, mode: Mode) -> Vec<String> {
+        match mode {
+            Mode::Solo => self.solo().log(),
+            Mode::Stack => self.stack().log("app"),
+        }
+    }
+
+    /// The modes that have been started.
+    pub fn started(&self) -> Vec<Mode> {
+        let solo = self.solo.get().map(|_| Mode::Solo);
+        let stack = self.stack.get().map(|_| Mode::Stack);
+        solo.into_iter().chain(stack).collect()
+    }
+
+    fn solo(&self) -> &Solo {
+        self.solo.get_or_init(|| {
+            let variables: Vec<_> = self
+                .variables
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            Solo::start(&variables)
+        })
+    }
+
+    pub fn stack(&self) -> &Stack {
+        self.stack.get_or_init(|| Stack::start(&[]))
+    }
+}
+
+/// One case in one mode.
+pub struct Case {
+    pub name: String,
+    pub mode: Mode,
+    pub check: Box<dyn FnOnce(&Modes) -> Result<(), Failed> + Send>,
+}
+
+/// Runs the cases, then `afterwards` on what is still running, then takes everything down.
+pub fn run(
+    modes: Modes,
+    cases: Vec<Case>,
+    afterwards: impl FnOnce(&Modes) -> Result<(), String>,
+) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Most of a case is waiting.
+    arguments.test_threads.get_or_insert(16);
+    let without_stack = why_no_stack();
+    if let Some(why) = &without_stack {
+        eprintln!("nginx with replicas is not tested: {why}; run `make test`");
+    }
+    let modes = Arc::new(modes);
+    let trials = cases.into_iter().map(|Case { name, mode, check }| {
+        let modes = Arc::clone(&modes);
+        Trial::test(format!("{}: {name}", mode.name()), move || check(&modes))
+            .with_ignored_flag(mode == Mode::Stack && without_stack.is_some())
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let verdict = afterwards(&modes);
+    if let Err(fault) = &verdict {
+        eprintln!("{fault}");
+    }
+    // Whoever holds the last reference stops the servers: it must be us, for the process to outlive them.
+    while Arc::strong_count(&modes) > 1 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(modes);
+    if conclusion.has_failed() || verdict.is_err() {
+        ExitCode::from(101)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn why_no_stack() -> Option<&'static str> {
+    let works = |arguments: &[&str]| {
+        let mut docker = Command::new("docker");
+        docker
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        docker.status().is_ok_and(|status| status.success())
+    };
+    if !works(&["compose", "version"]) || !works(&["info"]) {
+        Some("Docker with its compose plugin is not there")
+    } else if !works(&["image", "inspect", "berth-nginx", "berth-app"]) {
+        Some("the images berth-nginx and berth-app are not there")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,105 @@
+//! nginx and its replicas: docker-compose.yml as users run it, under a project name and on a port of its own.
+//!
+//! The images must be there: `make test` builds them first.
+
+use std::{
+    net::SocketAddr,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use super::root;
+
+/// A running stack; it is taken down when this is dropped.
+pub struct Stack {
+    pub project: String,
+    pub address: SocketAddr,
+    variables: Vec<(String, String)>,
+}
+
+impl Stack {
+    /// Starts nginx and two replicas with `variables`, and waits until all are healthy.
+    pub fn start(variables: &[(&str, &str)]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let variables = [("PUBLISH", "127.0.0.1:")].iter().chain(variables);
+        let mut stack = Self {
+            project: format!("berth-test-{}-{count}", std::process::id()),
+            address: ([0, 0, 0, 0], 0).into(),
+            variables: variables
+                .map(|&(name, value)| (name.into(), value.into()))
+                .collect(),
+        };
+        stack.compose(&["up", "--detach", "--no-build", "--pull", "never", "--wait"]);
+        stack.address = stack
+            .compose(&["port", "nginx", "8080"])
+            .trim()
+            .parse()
+            .expect("an address");
+        stack
+    }
+
+    /// Runs `docker compose …` in this project and returns what it prints; panics with all of it if it fails.
+    pub fn compose(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("docker");
+        command
+            .args(["compose", "--project-name", &self.project])
+            .args(arguments)
+            .current_dir(root())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        run(&mut command)
+    }
+
+    /// The container ids of a service.
+    pub fn containers(&self, service: &str) -> Vec<String> {
+        self.compose(&["ps", "--quiet", service])
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The log of a service, as its containers wrote it.
+    pub fn log(&self, service: &str) -> Vec<String> {
+        let log = self.compose(&["logs", "--no-log-prefix", "--no-color", service]);
+        log.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let _ = Command::new("docker")
+            .args([
+                "compose",
+                "--project-name",
+                &self.project,
+                "down",
+                "--volumes",
+                "--timeout",
+                "1",
+            ])
+            .current_dir(root())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+/// Runs a command to its end and returns what it prints; panics with all of it if it fails.
+pub fn run(command: &mut Command) -> String {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?} failed:\n{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// `docker …`, as [`run`].
+pub fn docker(arguments: &[&str]) -> String {
+    run(Command::new("docker").args(arguments))
+}
