@@ -43,7 +43,7 @@ printf '%s\n' "$host_list" | awk '
     { sub(/\.$/, ""); gsub(/[].[]/, "\\\\&"); sub(/^\\\./, "(?:.*\\.)?"); print "\"~*^" $0 "$\" 1;" }
 ' > "$out/allowed_hosts.conf"
 
-echo "\"~^${prefix%/}(?<below_prefix>/.+)\$\" \$below_prefix;" > "$out/static_prefix.conf"
+echo "\"~^${prefix%/}/\S* ${prefix%/}(?<below_prefix>/.+)\$\" \$below_prefix;" > "$out/static_prefix.conf"
 
 printf '%s' "$proxies" | sed '/./s/.*/set_real_ip_from &;/' > "$out/real_ip.conf"
 printf '%s' "$proxies" | sed '/./s/.*/& 1;/' > "$out/trusted_proxies.conf"

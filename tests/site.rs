@@ -1,0 +1,132 @@
+//! Static files by the app alone: which are served, and what is said of those that can't be.
+
+mod common;
+
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+use common::{Solo, wire};
+use tempfile::TempDir;
+
+fn site(files: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for name in files {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, name).unwrap();
+    }
+    folder
+}
+
+fn serve(folder: &Path) -> Solo {
+    Solo::start(&[("STATIC_DIR", folder.to_str().unwrap())])
+}
+
+fn status(app: &Solo, path: &str) -> u16 {
+    wire::get(app.address, path, "localhost").status
+}
+
+#[test]
+fn a_file_that_a_health_path_hides_is_reported_at_start() {
+    let folder = site(&["up", "health/ready", "other"]);
+    let app = serve(folder.path());
+    let warnings: Vec<_> = app
+        .log()
+        .into_iter()
+        .filter(|line| line.contains("WARN"))
+        .collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for path in ["/up", "/health/ready"] {
+        assert!(
+            warnings.iter().any(|line| line.contains(path)),
+            "{path}: {warnings:?}"
+        );
+        assert_eq!(wire::get(app.address, path, "localhost").text(), "OK");
+    }
+    assert_eq!(status(&app, "/other"), 200);
+}
+
+#[test]
+fn an_edit_is_seen_at_once() {
+    let folder = site(&["page.html"]);
+    let app = serve(folder.path());
+    fs::write(folder.path().join("page.html"), "edited").unwrap();
+    assert_eq!(
+        wire::get(app.address, "/page.html", "localhost").text(),
+        "edited"
+    );
+}
+
+#[test]
+fn no_link_is_followed() {
+    let folder = site(&["real.txt", "real/file.txt"]);
+    let link = |target: &str, name: &str| symlink(target, folder.path().join(name)).unwrap();
+    link("real.txt", "link.txt");
+    link("real", "linked");
+    link("/etc/passwd", "outside.txt");
+    let app = serve(folder.path());
+    assert_eq!(status(&app, "/real/file.txt"), 200);
+    for path in ["/link.txt", "/linked/file.txt", "/outside.txt"] {
+        assert_eq!(status(&app, path), 404, "{path}");
+    }
+}
+
+#[test]
+fn names_with_odd_characters_are_found_if_they_are_encoded() {
+    let folder = site(&[
+        "a b.txt",
+        "ü.txt",
+        "50%.txt",
+        "a+b.txt",
+        "q?.txt",
+        "#.txt",
+        ".hidden",
+        ".well-known/x",
+    ]);
+    let app = serve(folder.path());
+    for path in [
+        "/a%20b.txt",
+        "/%C3%BC.txt",
+        "/50%25.txt",
+        "/a+b.txt",
+        "/q%3F.txt",
+        "/%23.txt",
+        "/.well-known/x",
+    ] {
+        assert_eq!(status(&app, path), 200, "{path}");
+    }
+    for path in [
+        "/.hidden",
+        "/%2ehidden",
+        "/q?.txt",
+        "/.well-known",
+        "/.well-known/",
+    ] {
+        assert_eq!(status(&app, path), 404, "{path}");
+    }
+}
+
+#[test]
+fn a_prefix_gives_the_files_a_namespace_of_their_own() {
+    let folder = site(&["a.txt", "up"]);
+    let app = Solo::start(&[
+        ("STATIC_DIR", folder.path().to_str().unwrap()),
+        ("STATIC_PREFIX", "/static"),
+    ]);
+    assert_eq!(status(&app, "/static/a.txt"), 200);
+    assert_eq!(status(&app, "/static/up"), 200);
+    for path in [
+        "/a.txt",
+        "/static",
+        "/static/",
+        "/staticx/a.txt",
+        "/static//a.txt",
+        "/%73tatic/a.txt",
+    ] {
+        assert_eq!(status(&app, path), 404, "{path}");
+    }
+    assert!(
+        !app.log().iter().any(|line| line.contains("WARN")),
+        "{:?}",
+        app.log()
+    );
+}
