@@ -59,6 +59,12 @@ tests() {
     ignored=$(counted ignored)
     ((ignored == 0)) || missed+=("$ignored tests (marked \`ignore\`; $logs/tests.log names them)")
     skipped=$((skipped + ignored))
+    # What a test could not try on this machine, in its own words.
+    local part
+    while read -r part; do
+        missed+=("tests: $part")
+        passed=$((passed - 1)) skipped=$((skipped + 1))
+    done < <(sed -n 's/.*SKIPPED: //p' "$logs/tests.log")
 }
 
 tools=yes images=yes

@@ -5,6 +5,11 @@
 . "$(dirname "$0")/lib.sh"
 
 deploy/local/preflight.sh
+# Where the engine's folder can't be seen (another machine, a virtual one) there is nothing to measure.
+data=$(docker info --format '{{.DockerRootDir}}')
+if docker image inspect berth-app >/dev/null 2>&1; then needed=500; else needed=4000; fi
+[[ ! -d $data ]] || room "$data" "$needed" "building (base images, crates, the result)"
+
 deploy/local/plugins.sh
 deploy/local/port.sh
 bases=$(deploy/local/bases.sh)
@@ -15,10 +20,10 @@ BUILDX_BUILDER=${BUILDX_BUILDER:-$(docker context inspect --format '{{.Name}}')}
 # No attestations: they'd give an unchanged image a new digest, and Compose would restart it.
 export BUILDX_BUILDER BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
-step build "Building the images; the first time takes minutes, with nothing changed a second" \
-    "If it is your change, mend it; if the crates could not be fetched, see to the network; then try again." \
+step build "Building the images; the first time takes some minutes" \
+    "If it is your change, mend it. If crates could not be fetched, see to the network; if that intercepts TLS, this machine
+       must trust its certificate (/usr/local/share/ca-certificates, update-ca-certificates): then make clean, and try again." \
     docker compose --progress plain build
 
 # What these replaced and nothing runs any more.
-project=$(docker image inspect --format '{{index .Config.Labels "com.docker.compose.project"}}' berth-app)
-docker image prune --force --filter "label=com.docker.compose.project=$project" >>"$cache/build.log"
+docker image prune --force --filter "label=com.docker.compose.project=$(project)" >>"$cache/build.log"

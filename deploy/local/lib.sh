@@ -40,6 +40,9 @@ work_folder() {
     trap 'rm -rf "$work"' EXIT
 }
 
+# The name by which Compose marks what is ours.
+project() { docker compose config | sed -n 's/^name: //p'; }
+
 # step LOG TEXT REMEDY COMMAND…: runs the command, its output in the log file; if it fails, shows the end of that and stops.
 step() {
     local log=$cache/$1.log text=$2 remedy=$3 start=$SECONDS clock='' failed=''

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that Docker can be used and has room, and says what to do where it can't.
+# Checks that Docker can be used, and says what to do where it can't.
 # usage: deploy/local/preflight.sh
 
 . "$(dirname "$0")/lib.sh"
@@ -26,13 +26,3 @@ fi
 # The API's version, since engines that are compatible (Podman) count their releases differently. 1.41 is 20.10's.
 at_least 1.41 "${answer#* }" ||
     die "This Docker Engine is too old: ${answer% *}." "Update it to 20.10 or newer: https://docs.docker.com/engine/install/"
-
-# Where the engine's folder can't be seen (another machine, a virtual one) there is nothing to measure.
-data=$(docker info --format '{{.DockerRootDir}}')
-if [[ -d $data ]]; then
-    if docker image inspect berth-app >/dev/null 2>&1; then
-        room "$data" 500 "another build"
-    else
-        room "$data" 4000 "the first build (base images, crates, the result)"
-    fi
-fi

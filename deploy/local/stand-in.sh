@@ -7,16 +7,23 @@
 . deploy/local/debian.sh
 
 make_stand_in() {
-    room "$cache" 1000 "making a stand-in for a base image"
-    container=berth-stand-in-$$
-    trap 'rm -rf "$work"; docker rm --force --volumes "$container" >/dev/null 2>&1' EXIT
+    room "$work" 1000 "making a stand-in for a base image"
+    first='' container=berth-stand-in-$$
+    trap 'rm -rf "$work"; tidy >/dev/null 2>&1' EXIT
     step "stand-in-${1//[:\/]/-}" "Making $1 from Debian's packages; this takes up to 3 minutes" \
         "Try again; if it keeps failing, name another mirror: DEBIAN_MIRROR=…" \
         bootstrap "$1" "$2"
 }
 
+# What is on the way: the container, and the image that it is of.
+tidy() {
+    docker rm --force --volumes "$container"
+    [[ -z $first ]] || docker image rm "$first"
+    first=''
+}
+
 bootstrap() {
-    local name=$1 packages=$2 root=$work/root bundle=/etc/ssl/certs/ca-certificates.crt first image deb
+    local name=$1 packages=$2 root=$work/root bundle=/etc/ssl/certs/ca-certificates.crt image deb
     rm -rf "$root" && mkdir -p "$root/debs/first" "$root/debs/then" || return 1
     get_packages '?essential' && mv "$work"/packages/archives/*.deb "$root/debs/first/" || return 1
     for deb in "$root"/debs/first/*.deb; do dpkg-deb --extract "$deb" "$root" || return 1; done
@@ -30,10 +37,9 @@ bootstrap() {
     docker run --name "$container" "$first" sh -euc "$inside" &&
         image=$(docker export "$container" | docker import --change "LABEL berth.packages=$packages" -) &&
         docker tag "$image" "$name"
-    local done=$?
-    docker rm --volumes "$container"
-    docker image rm "$first"
-    return $done
+    local status=$?
+    tidy
+    return $status
 }
 
 get_packages() { own_apt install --yes --download-only --no-install-recommends "$@"; }
@@ -48,6 +54,6 @@ inside='
     dpkg --force-unsafe-io --force-depends --install /debs/first/*.deb
     dpkg --force-unsafe-io --install /debs/then/*.deb
     rm -rf /usr/share/doc/* /usr/share/man/* /usr/share/locale/* /usr/sbin/policy-rc.d
-    [ ! -f /debs/trusted.crt ] || cp /debs/trusted.crt /etc/ssl/certs/ca-certificates.crt
+    if [ -f /debs/trusted.crt ]; then mkdir -p /etc/ssl/certs; cp /debs/trusted.crt /etc/ssl/certs/ca-certificates.crt; fi
     rm -rf /debs
 '

@@ -62,9 +62,9 @@ if ! docker compose --progress plain up --detach --no-build --remove-orphans --w
 fi
 
 address=$(docker compose port nginx 8080)
-address=${address/0.0.0.0/127.0.0.1}
+address=${address/0.0.0.0/localhost}
 cat <<END
-Berth is up: http://${address/\[::\]/127.0.0.1}
+Berth is up: http://${address/\[::\]/localhost}
   logs:   make logs
   scale:  docker compose up -d --no-recreate --scale app=4
   stop:   make down
