@@ -1,0 +1,553 @@
+//! Configuration: what is accepted, what is refused and how, what is shown, and that the manuals tell the same.
+
+mod common;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fs,
+    io::{Write, stderr},
+    net::{Ipv4Addr, Ipv6Addr, TcpListener},
+    os::unix::ffi::OsStrExt,
+    process::{Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use berth::config::VARIABLES;
+use regex::Regex;
+
+use common::{Solo, root, solo::berth, wire};
+
+/// Runs a command that should end by itself. One that serves instead is killed, so that it has no exit code.
+fn outcome(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    for _ in 0..wire::PATIENCE.as_millis() / 10 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).expect("UTF-8")
+}
+
+/// The report of a configuration that `serve` refuses.
+///
+/// Where it would listen is taken: if it came to that, the exit code would be another.
+fn report(variables: &[(&str, impl AsRef<OsStr>)]) -> String {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut command = berth(&[("BIND", &taken.local_addr().unwrap().to_string())]);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = outcome(&mut command);
+    let stderr = text(&stderr);
+    assert_eq!(status.code(), Some(78), "the exit code; it said:\n{stderr}");
+    assert_eq!(text(&stdout), "", "stdout is for what succeeds");
+    assert!(!stderr.contains("listening on"), "{stderr}");
+    stderr.to_owned()
+}
+
+const HEADLINE: &str =
+    "berth: the configuration can't be used; change these environment variables:\n";
+
+/// Variable, value, what the report says about it.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("BIND", "localhost", "write one such as 127.0.0.1:8080"),
+    ("BIND", "localhost:80", "write one such as 127.0.0.1:8080"),
+    ("BIND", "127.0.0.1", "write one such as 127.0.0.1:8080"),
+    ("BIND", "::1:80", "[::]:8080 for every address"),
+    ("BIND", "127.0.0.1:65536", "or unix:/path"),
+    ("BIND", "unix:rel", "write unix:/path"),
+    ("BIND", "unix:", "write unix:/path"),
+    ("PORT", "tcp://10.0.0.1:80", "links between containers"),
+    ("PORT", "0", "a number from 1 to 65535"),
+    ("PORT", "99999", "a number from 1 to 65535"),
+    ("PORT", "abc", "a number from 1 to 65535"),
+    ("PORT", "80 ", "a number from 1 to 65535"),
+    ("ALLOWED_HOSTS", "", "leave it unset"),
+    ("ALLOWED_HOSTS", " , ", "leave it unset"),
+    ("ALLOWED_HOSTS", "http://x", "write \"x\""),
+    ("ALLOWED_HOSTS", "good.example,x:80", "write \"x\""),
+    ("WEB_CONCURRENCY", "0", "from 1 to 512, or to auto"),
+    ("WEB_CONCURRENCY", "513", "from 1 to 512, or to auto"),
+    ("WEB_CONCURRENCY", "2.5", "from 1 to 512, or to auto"),
+    ("STATIC_DIR", "/nope", "No such file or directory"),
+    ("STATIC_DIR", "/nope", "the folder of the site's files"),
+    ("STATIC_DIR", "Cargo.toml", "Not a directory"),
+    ("STATIC_PREFIX", "static", "such as /static"),
+    ("STATIC_PREFIX", "/a b", "such as /static"),
+    ("STATIC_PREFIX", "/../a", "such as /static"),
+    ("STATIC_PREFIX", "/a//b", "such as /static"),
+    ("TRUSTED_PROXIES", "nonsense", "write \"192.0.2.1\""),
+    ("TRUSTED_PROXIES", "10.0.0.0/33", "\"10.0.0.0/8\""),
+    ("KEEP_ALIVE", "-1", "seconds from 0 to 86400"),
+    ("KEEP_ALIVE", "NaN", "seconds from 0 to 86400"),
+    ("KEEP_ALIVE", "inf", "seconds from 0 to 86400"),
+    ("KEEP_ALIVE", "86401", "seconds from 0 to 86400"),
+    ("DRAIN_SECONDS", "soon", "such as 5 or 2.5"),
+    ("SHUTDOWN_SECONDS", "5s", "such as 5 or 2.5"),
+    ("LOG_FORMAT", "xml", "text or json"),
+    ("LOG_FORMAT", "JSON", "text or json"),
+    ("RUST_LOG", "berth=loud", "off, error, warn, info"),
+    ("SERVED_BY", "maybe", "neither on nor off"),
+    ("TZ", "Mars/Base", "such as Europe/Berlin"),
+    ("TZ", "europe/berlin", "such as Europe/Berlin"),
+];
+
+#[test]
+fn each_mistake_is_refused_by_variable_value_and_remedy() {
+    for &(name, value, remedy) in MISTAKES {
+        let report = report(&[(name, value)]);
+        let lines = report
+            .strip_prefix(HEADLINE)
+            .expect(&report)
+            .trim_end()
+            .lines();
+        let [line] = lines.collect::<Vec<_>>()[..] else {
+            panic!("not one mistake: {report}")
+        };
+        let said = line.strip_prefix(&format!("  {name}={value:?}: "));
+        let said = said.unwrap_or_else(|| panic!("not about {name}={value:?}: {report}"));
+        assert!(said.contains(remedy), "{name}={value:?}: {said}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let mistakes: BTreeMap<_, _> = MISTAKES
+        .iter()
+        .map(|&(name, value, _)| (name, value))
+        .collect();
+    let mistakes: Vec<_> = mistakes.into_iter().collect();
+    let report = report(&mistakes);
+    for variable in VARIABLES {
+        let name = variable.name;
+        assert_eq!(
+            report.matches(&format!("\n  {name}=\"")).count(),
+            1,
+            "{name} in {report}"
+        );
+    }
+    assert_eq!(report.lines().count(), 1 + VARIABLES.len(), "{report}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_a_mistake_in_ours_alone() {
+    let bytes = OsStr::from_bytes(b"8\xff");
+    let report = report(&[("PORT", bytes), ("OTHER", bytes)]);
+    let line = "  PORT=\"8\\xFF\": not UTF-8; set it to plain text\n";
+    assert_eq!(report, format!("{HEADLINE}{line}"));
+
+    let mut config = berth(&[]);
+    config
+        .arg("config")
+        .env("OTHER", bytes)
+        .env(OsStr::from_bytes(b"POR\xff"), "1");
+    let Output { status, stderr, .. } = outcome(&mut config);
+    assert!(status.success() && stderr.is_empty(), "{}", text(&stderr));
+}
+
+#[test]
+fn a_default_that_does_not_hold_here_is_reported_as_not_set() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let Output { status, stderr, .. } = outcome(berth(&[]).current_dir(&elsewhere));
+    assert_eq!(status.code(), Some(78));
+    let said = text(&stderr).strip_prefix(HEADLINE).expect("a report");
+    assert!(
+        said.starts_with("  STATIC_DIR (not set): static can't be read"),
+        "{said}"
+    );
+}
+
+/// What `berth config` shows: for each variable its value and where it came from.
+fn shown(variables: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = outcome(berth(variables).arg("config"));
+    assert!(status.success(), "{variables:?}: {}", text(&stderr));
+    assert_eq!(text(&stderr), "", "{variables:?}");
+    let mut lines = text(&stdout).lines();
+    let header: Vec<_> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(header, ["variable", "value", "from"]);
+    let row = |line: &str| {
+        let (name, rest) = line.split_once(' ').expect("a row");
+        let (value, from) = rest.rsplit_once(' ').expect("a row");
+        (name.to_owned(), (value.trim().to_owned(), from.to_owned()))
+    };
+    lines.map(row).collect()
+}
+
+fn assert_shown(variables: &[(&str, &str)], name: &str, value: &str, from: &str) {
+    assert_eq!(
+        shown(variables)[name],
+        (value.to_owned(), from.to_owned()),
+        "{name} with {variables:?}"
+    );
+}
+
+#[test]
+fn config_shows_the_defaults() {
+    let shown = shown(&[]);
+    assert_eq!(shown.len(), VARIABLES.len());
+    for variable in VARIABLES {
+        let (value, from) = &shown[variable.name];
+        match variable.name {
+            "WEB_CONCURRENCY" => assert!(value.parse::<usize>().unwrap() >= 1),
+            "STATIC_DIR" => assert_eq!(*value, root().join("static").display().to_string()),
+            _ => assert_eq!(value, variable.default, "{}", variable.name),
+        }
+        assert_eq!(from, "default", "{}", variable.name);
+    }
+}
+
+/// Variable, value, how it is shown.
+const GOOD: &[(&str, &str, &str)] = &[
+    ("BIND", "127.0.0.1:0", "127.0.0.1:0"),
+    ("BIND", "[::1]:81", "[::1]:81"),
+    ("BIND", "unix:/tmp/berth.sock", "unix:/tmp/berth.sock"),
+    ("PORT", "1", "1"),
+    ("PORT", "65535", "65535"),
+    ("ALLOWED_HOSTS", "*", "*"),
+    (
+        "ALLOWED_HOSTS",
+        " .example.com , [::1]",
+        ".example.com,[::1]",
+    ),
+    ("WEB_CONCURRENCY", "512", "512"),
+    ("STATIC_DIR", "/", "/"),
+    ("STATIC_PREFIX", "/static/", "/static"),
+    ("STATIC_PREFIX", "/a/b-c_9", "/a/b-c_9"),
+    (
+        "TRUSTED_PROXIES",
+        "192.0.2.1, 2001:db8::/32",
+        "192.0.2.1,2001:db8::/32",
+    ),
+    ("KEEP_ALIVE", "0", "0"),
+    ("DRAIN_SECONDS", "0.1", "0.1"),
+    ("SHUTDOWN_SECONDS", "86400", "86400"),
+    ("LOG_FORMAT", "json", "json"),
+    ("RUST_LOG", "warn,berth=debug", "warn,berth=debug"),
+    ("SERVED_BY", "on", "on"),
+    ("TZ", "Europe/Berlin", "Europe/Berlin"),
+    ("TZ", ":Asia/Shanghai", ":Asia/Shanghai"),
+    ("TZ", "EST5EDT", "EST5EDT"),
+    (
+        "TZ",
+        "CET-1CEST,M3.5.0,M10.5.0/3",
+        "CET-1CEST,M3.5.0,M10.5.0/3",
+    ),
+];
+
+#[test]
+fn every_variable_is_read() {
+    for &(name, value, as_shown) in GOOD {
+        assert_shown(&[(name, value)], name, as_shown, "environment");
+    }
+    let tried: BTreeSet<_> = GOOD.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(tried, ours(), "every variable is tried");
+}
+
+#[test]
+fn empty_is_not_set() {
+    for variable in VARIABLES.iter().filter(|it| it.name != "ALLOWED_HOSTS") {
+        let (_, from) = &shown(&[(variable.name, "")])[variable.name];
+        assert_eq!(from, "default", "{}", variable.name);
+    }
+}
+
+#[test]
+fn port_replaces_the_port_and_binds_every_address_unless_bind_is_set() {
+    let port = ("PORT", "8123");
+    assert_shown(&[port], "BIND", "[::]:8123", "PORT");
+    let bind = ("BIND", "127.0.0.1:80");
+    assert_shown(&[port, bind], "BIND", "127.0.0.1:8123", "PORT");
+    let bind = ("BIND", "[::1]:80");
+    assert_shown(&[port, bind], "BIND", "[::1]:8123", "PORT");
+    // A Unix socket has no port.
+    let bind = ("BIND", "unix:/tmp/berth.sock");
+    assert_shown(&[port, bind], "BIND", bind.1, "environment");
+}
+
+#[test]
+fn every_ipv6_address_is_every_ipv4_address_too() {
+    let app = Solo::start(&[("BIND", "[::]:0")]);
+    let port = app.address.port();
+    let status = |ip: std::net::IpAddr| wire::get((ip, port).into(), "/up", "localhost").status;
+    assert_eq!(status(Ipv4Addr::LOCALHOST.into()), 200);
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        let _ = writeln!(stderr(), "SKIPPED: this machine has no IPv6");
+        return;
+    }
+    assert_eq!(status(Ipv6Addr::LOCALHOST.into()), 200);
+}
+
+/// What `berth config` warns of when a variable of that name is set.
+fn warnings(name: &str) -> String {
+    let Output { status, stderr, .. } = outcome(berth(&[(name, "1")]).arg("config"));
+    assert!(status.success(), "{name}");
+    text(&stderr).to_owned()
+}
+
+#[test]
+fn misspellings_are_warned_of() {
+    let slips = [
+        ("ALOWED_HOSTS", "ALLOWED_HOSTS"),
+        ("ALLOWED_HOST", "ALLOWED_HOSTS"),
+        ("allowed_hosts", "ALLOWED_HOSTS"),
+        ("BNID", "BIND"),
+        ("port", "PORT"),
+        ("PORTS", "PORT"),
+        ("KEEPALIVE", "KEEP_ALIVE"),
+        ("KEEP-ALIVE", "KEEP_ALIVE"),
+        ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+        ("STATICDIR", "STATIC_DIR"),
+        ("DRAIN_SECS", "DRAIN_SECONDS"),
+        ("WEB_CONCURENCY", "WEB_CONCURRENCY"),
+        ("RUSTLOG", "RUST_LOG"),
+        ("Tz", "TZ"),
+    ];
+    for (name, meant) in slips {
+        let warning = format!(
+            "berth: warning: {name} is set, and means nothing here: did you mean {meant}?\n"
+        );
+        assert_eq!(warnings(name), warning);
+    }
+    let app = Solo::start(&[("ALOWED_HOSTS", "x")]);
+    app.log_line(|line| line.contains("did you mean ALLOWED_HOSTS?"));
+}
+
+#[test]
+fn neighbours_are_left_in_peace() {
+    let neighbours = "_ APP_PORT COLUMNS CONTAINER_PORT CPU_LIMIT DATABASE_URL DEBUG DYNO EDITOR HOME HOST HOSTNAME \
+                      HTTP_PROXY K_SERVICE KUBERNETES_PORT LANG LANGUAGE LC_ALL LOGNAME MAIL NO_PROXY OLDPWD PAGER PATH \
+                      PGPORT PUBLISH PWD REDIS_PORT REPLICAS RUST_BACKTRACE SHELL SHLVL SSL_CERT_DIR STOP_GRACE TERM TMP \
+                      TMPDIR TZDIR USER XDG_DATA_DIRS";
+    for name in neighbours.split_whitespace() {
+        assert_eq!(warnings(name), "", "{name}");
+    }
+}
+
+#[test]
+fn the_command_line_is_explained() {
+    for option in ["--help", "-h", "help"] {
+        let Output { status, stdout, .. } = outcome(berth(&[]).arg(option));
+        assert!(status.success(), "{option}");
+        for word in [
+            "usage: berth",
+            "\n  serve ",
+            "\n  healthcheck ",
+            "\n  config ",
+        ] {
+            assert!(text(&stdout).contains(word), "{option}: {word}");
+        }
+    }
+    for option in ["--version", "-V"] {
+        let Output { status, stdout, .. } = outcome(berth(&[]).arg(option));
+        assert!(status.success(), "{option}");
+        let version = format!("berth {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(text(&stdout), version);
+    }
+}
+
+#[test]
+fn an_unknown_command_is_a_mistake_of_usage() {
+    for arguments in [&["sevre"][..], &["--port", "80"], &["serve", "8080"], &[""]] {
+        let Output { status, stderr, .. } = outcome(berth(&[]).args(arguments));
+        assert_eq!(status.code(), Some(64), "{arguments:?}");
+        let said = format!(
+            "berth: unknown command: {}\nusage: berth",
+            arguments.join(" ")
+        );
+        assert!(text(&stderr).starts_with(&said), "{}", text(&stderr));
+    }
+}
+
+// The manuals.
+
+fn ours() -> BTreeSet<&'static str> {
+    VARIABLES.iter().map(|variable| variable.name).collect()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).expect(file)
+}
+
+/// docker-compose.yml without its comments.
+fn compose_file() -> String {
+    let comment = Regex::new(r"(?m)^ *#.*\n").unwrap();
+    comment
+        .replace_all(&read("docker-compose.yml"), "")
+        .into_owned()
+}
+
+/// What docker-compose.yml reads as `${NAME:-default}`.
+fn interpolated() -> BTreeMap<String, String> {
+    let pattern = Regex::new(r"\$\{([A-Z_]+):-([^}]*)\}").unwrap();
+    let file = compose_file();
+    assert_eq!(
+        pattern.find_iter(&file).count(),
+        file.matches('$').count(),
+        "every one has a default"
+    );
+    let found = pattern.captures_iter(&file);
+    found
+        .map(|found| (found[1].to_owned(), found[2].to_owned()))
+        .collect()
+}
+
+/// The base images, which docker-compose.yml passes to the build if they are set.
+fn build_arguments() -> BTreeSet<String> {
+    let pattern = Regex::new(r"args: \[([A-Z_, ]+)\]").unwrap();
+    let file = compose_file();
+    let lists = pattern.captures_iter(&file);
+    lists
+        .flat_map(|list| list[1].split(", ").map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+/// The environment of a service in docker-compose.yml: `NAME` for what is passed on, `NAME=value` for what is set.
+fn environment_of(service: &str) -> Vec<String> {
+    let pattern = format!(r"(?m)^  {service}:\n(?:    .*\n)*?    environment:\n((?:      .*\n)+)");
+    let file = compose_file();
+    let found = Regex::new(&pattern).unwrap().captures(&file);
+    let entries = found.expect(service)[1].to_owned();
+    entries
+        .lines()
+        .map(|line| line.trim().trim_start_matches("- ").to_owned())
+        .collect()
+}
+
+/// A table's rows: the names of the first column, and the code of the second.
+fn rows(table: &str) -> Vec<(Vec<String>, Vec<String>)> {
+    let code = Regex::new("`([^`]*)`").unwrap();
+    let codes = |cell: &str| {
+        let found = code.captures_iter(cell);
+        found.map(|found| found[1].to_owned()).collect()
+    };
+    let rows = table.lines().take_while(|line| !line.is_empty());
+    let cells = rows.map(|row| row.split('|').collect::<Vec<_>>());
+    let cells = cells.filter(|cells| cells[1].contains('`'));
+    cells
+        .map(|cells| (codes(cells[1]), codes(cells[2])))
+        .collect()
+}
+
+/// The README's tables of variables: the app's, then Compose's.
+fn tables() -> [Vec<(Vec<String>, Vec<String>)>; 2] {
+    let readme = read("README.md");
+    let tables = readme.split("| variable | default | meaning |\n").skip(1);
+    let tables: Vec<_> = tables.map(rows).collect();
+    tables.try_into().expect("two tables of variables")
+}
+
+#[test]
+fn the_readme_lists_every_variable_with_its_default() {
+    let [listed, _] = tables();
+    let listed: BTreeMap<_, _> = listed
+        .into_iter()
+        .map(|(names, default)| (names.join(" "), default.join(" ")))
+        .collect();
+    let ours: BTreeMap<_, _> = VARIABLES
+        .iter()
+        .map(|variable| (variable.name.to_owned(), variable.default.to_owned()))
+        .collect();
+    assert_eq!(listed, ours);
+}
+
+#[test]
+fn the_readme_lists_what_compose_reads_besides() {
+    let [_, listed] = tables();
+    let images = build_arguments();
+    let listed: BTreeMap<_, _> = listed
+        .into_iter()
+        .flat_map(|(names, defaults)| {
+            names
+                .into_iter()
+                .zip(defaults.into_iter().chain(["".into()]))
+        })
+        .filter(|(name, _)| !images.contains(name))
+        .collect();
+    let mut read = interpolated();
+    read.retain(|name, _| !ours().contains(name.as_str()));
+    assert_eq!(listed, read);
+    assert!(
+        images
+            .iter()
+            .all(|image| self::read("README.md").contains(&format!("`{image}`")))
+    );
+}
+
+/// What the app gets from its image alone.
+const THE_IMAGES: [(&str, &str); 3] = [
+    ("BIND", "nginx looks for the replicas there"),
+    ("PORT", "nginx looks for the replicas there"),
+    ("STATIC_DIR", "the files are baked in, for nginx too"),
+];
+
+#[test]
+fn compose_hands_the_app_every_variable_but_the_images_own() {
+    let handed = environment_of("app");
+    let handed: BTreeSet<_> = handed
+        .iter()
+        .map(|entry| entry.split('=').next().unwrap())
+        .chain(THE_IMAGES.iter().map(|(name, _why)| *name))
+        .collect();
+    assert_eq!(handed, ours());
+    assert_eq!(environment_of("app").len(), ours().len() - THE_IMAGES.len());
+}
+
+#[test]
+fn nginx_knows_the_same_variables_by_the_same_defaults() {
+    let entrypoint = read("nginx/entrypoint.sh");
+    for name in environment_of("nginx") {
+        let variable = VARIABLES.iter().find(|variable| variable.name == name);
+        let default = variable.expect(&name).default;
+        let uses = [
+            format!("${{{name}-{default}}}"),
+            format!("${{{name}:-{default}}}"),
+        ];
+        assert!(
+            uses.iter().any(|used| entrypoint.contains(used)),
+            "{uses:?}"
+        );
+    }
+}
+
+#[test]
+fn env_example_lists_all_that_compose_reads_with_its_default() {
+    let file = read(".env.example");
+    let setting = Regex::new("^#([A-Z_]+)=(.*)$").unwrap();
+    let mut listed = BTreeMap::new();
+    for line in file.lines() {
+        if let Some(found) = setting.captures(line) {
+            let twice = listed.insert(found[1].to_owned(), found[2].to_owned());
+            assert!(twice.is_none(), "twice: {line}");
+        } else {
+            let prose = line.is_empty() || line.starts_with("# ");
+            assert!(prose, "neither a comment nor a setting: {line:?}");
+        }
+    }
+
+    let mut read: BTreeMap<_, _> = interpolated();
+    for name in [environment_of("app"), environment_of("nginx")].concat() {
+        if let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) {
+            read.insert(name, variable.default.to_owned());
+        }
+    }
+    for image in build_arguments() {
+        // Their defaults are the Dockerfile's.
+        assert!(listed.remove(&image).is_some(), "{image}");
+    }
+    assert_eq!(listed, read);
+}

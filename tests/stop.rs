@@ -1,0 +1,252 @@
+//! The end of the process, and what it leaves for the next: graceful stop, Unix sockets, addresses in use.
+
+mod common;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use common::{
+    Solo,
+    solo::{berth, wait_for},
+    wire,
+};
+
+/// A time that no test lives to see the end of.
+const LONG: &str = "3600";
+
+/// A request that the server has begun to read, and whose body is still to come.
+struct InFlight(BufReader<TcpStream>);
+
+impl InFlight {
+    fn begin(address: SocketAddr) -> Self {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n";
+        socket.write_all(head.as_bytes()).unwrap();
+        socket
+            .write_all(b"Connection: close\r\nExpect: 100-continue\r\n\r\n")
+            .unwrap();
+        let mut request = Self(BufReader::new(socket));
+        // That the server asks for the body proves that it has the request.
+        assert_eq!(request.line(), "HTTP/1.1 100 Continue");
+        assert_eq!(request.line(), "");
+        request
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("an answer");
+        line.trim_end().to_owned()
+    }
+
+    /// Sends the rest and returns the whole answer.
+    fn finish(mut self) -> String {
+        self.0.get_mut().write_all(b"body").unwrap();
+        let mut answer = String::new();
+        let _ = self.0.read_to_string(&mut answer);
+        answer
+    }
+}
+
+fn wait_until_refused(address: SocketAddr) {
+    wait_for(|| TcpStream::connect(address).is_err().then_some(()));
+}
+
+fn draining_lines(app: &Solo) -> usize {
+    let log = app.log();
+    log.iter()
+        .filter(|line| line.contains("draining for"))
+        .count()
+}
+
+#[test]
+fn a_request_in_flight_gets_its_answer() {
+    for signals in [&["TERM"][..], &["INT"], &["TERM", "TERM", "INT"]] {
+        let mut app = Solo::start(&[("DRAIN_SECONDS", "0.1"), ("SHUTDOWN_SECONDS", LONG)]);
+        let request = InFlight::begin(app.address);
+        for signal in signals {
+            app.signal(signal);
+        }
+        wait_until_refused(app.address);
+        // Nor does a signal in this phase.
+        app.signal(signals[0]);
+        let answer = request.finish();
+        assert!(
+            answer.starts_with("HTTP/1.1 501 Not Implemented\r\n"),
+            "{signals:?}: {answer}"
+        );
+        assert!(
+            answer.ends_with("\r\n\r\n501 Not Implemented"),
+            "{signals:?}: {answer}"
+        );
+        assert_eq!(app.ended().code(), Some(0), "{signals:?}");
+        assert_eq!(draining_lines(&app), 1, "{signals:?}");
+    }
+}
+
+#[test]
+fn requests_are_served_during_the_drain() {
+    let app = Solo::start(&[("DRAIN_SECONDS", LONG)]);
+    for signal in ["TERM", "TERM", "INT"] {
+        app.signal(signal);
+        app.log_line(|line| line.contains("SIGTERM: draining for 3600 s"));
+        assert_eq!(wire::get(app.address, "/", "localhost").status, 200);
+        let file = wire::get(app.address, "/about.html", "localhost");
+        assert_eq!(file.status, 200);
+        let request = InFlight::begin(app.address);
+        assert!(request.finish().starts_with("HTTP/1.1 501 "));
+    }
+    assert_eq!(draining_lines(&app), 1);
+}
+
+#[test]
+fn an_idle_connection_holds_nothing_up() {
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "0"), ("SHUTDOWN_SECONDS", LONG)]);
+    let _mute = TcpStream::connect(app.address).unwrap();
+    let mut idle = TcpStream::connect(app.address).unwrap();
+    idle.write_all(b"GET /up HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    assert!(idle.read(&mut [0; 999]).unwrap() > 0);
+    app.signal("TERM");
+    assert_eq!(app.ended().code(), Some(0));
+}
+
+#[test]
+fn a_request_without_end_is_cut_off() {
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "0"), ("SHUTDOWN_SECONDS", "1")]);
+    let mut request = InFlight::begin(app.address);
+    app.signal("TERM");
+    assert_eq!(app.ended().code(), Some(0));
+    assert_eq!(request.line(), "", "an answer to half a request");
+}
+
+/// An app on a Unix socket in a folder of its own; it ends when this is dropped.
+struct OnSocket(Child);
+
+impl OnSocket {
+    /// Starts it and waits until it answers.
+    fn start(socket: &Path) -> Self {
+        let child = on_socket(socket).stderr(Stdio::null()).spawn();
+        let app = Self(child.expect("the binary starts"));
+        wait_for(|| up(socket).then_some(()));
+        app
+    }
+
+    fn stop(mut self) -> ExitStatus {
+        let kill = Command::new("kill").arg(self.0.id().to_string()).status();
+        assert!(kill.expect("kill runs").success());
+        wait_for(|| self.0.try_wait().unwrap())
+    }
+}
+
+impl Drop for OnSocket {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn on_socket(socket: &Path) -> Command {
+    let bind = format!("unix:{}", socket.display());
+    berth(&[("BIND", &bind), ("DRAIN_SECONDS", "0")])
+}
+
+/// Whether an app answers on the socket.
+fn up(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else {
+        return false;
+    };
+    stream.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+    let mut answer = String::new();
+    stream.write_all(b"GET /up HTTP/1.0\r\n\r\n").unwrap();
+    let _ = stream.read_to_string(&mut answer);
+    answer.starts_with("HTTP/1.0 200 ")
+}
+
+fn socket_in(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("socket")
+}
+
+#[test]
+fn a_unix_socket_goes_with_its_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = socket_in(&folder);
+    let app = OnSocket::start(&socket);
+    assert!(socket.exists());
+    assert_eq!(app.stop().code(), Some(0));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_stale_unix_socket_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = socket_in(&folder);
+    drop(OnSocket::start(&socket)); // SIGKILL: it can't tidy up
+    assert!(socket.exists());
+    let app = OnSocket::start(&socket);
+    assert_eq!(app.stop().code(), Some(0));
+    assert!(!socket.exists());
+}
+
+/// The app refuses to start, in one line that says why and what to do.
+fn assert_cannot_listen(mut command: Command, says: &[&str]) {
+    let mut child = OnSocket(command.stderr(Stdio::piped()).spawn().unwrap());
+    let status = wait_for(|| child.0.try_wait().unwrap());
+    let mut said = String::new();
+    let mut stderr = child.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.starts_with("berth: can't listen on "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for part in says {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_unix_socket_in_use_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = socket_in(&folder);
+    let _first = OnSocket::start(&socket);
+    let says = [
+        socket.to_str().unwrap(),
+        "in use",
+        "stop what listens there",
+    ];
+    assert_cannot_listen(on_socket(&socket), &says);
+    assert!(up(&socket), "the first one serves on");
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("precious");
+    fs::write(&file, "data").unwrap();
+    assert_cannot_listen(on_socket(&file), &["precious", "in use"]);
+    assert_eq!(fs::read(&file).unwrap(), b"data");
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    let says = [
+        &taken,
+        "in use",
+        "stop what listens there, or set BIND or PORT",
+    ];
+    assert_cannot_listen(berth(&[("BIND", &taken)]), &says);
+}
+
+#[test]
+fn an_address_of_another_machine_is_named() {
+    let elsewhere = "192.0.2.1:8080";
+    let says = [elsewhere, "set BIND to an address of this machine"];
+    assert_cannot_listen(berth(&[("BIND", elsewhere)]), &says);
+}
