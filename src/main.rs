@@ -1,6 +1,11 @@
 //! The command line: `berth [serve]`, `berth healthcheck`, `berth config`.
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    fmt::Display,
+    io::{Write, stdout},
+    process::ExitCode,
+};
 
 use berth::{
     config::{Config, EX_CONFIG},
@@ -29,15 +34,9 @@ async fn main() -> ExitCode {
     let outcome = match arguments[..] {
         [] | ["serve"] => serve().await,
         ["healthcheck"] => ask(),
-        ["config"] => configured().map(|config| print!("{config}")),
-        ["-h" | "--help" | "help"] => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        ["-V" | "--version"] => {
-            println!("berth {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
+        ["config"] => configured().and_then(print),
+        ["-h" | "--help" | "help"] => print(format_args!("{USAGE}\n")),
+        ["-V" | "--version"] => print(concat!("berth ", env!("CARGO_PKG_VERSION"), "\n")),
         _ => Err(Fault(
             EX_USAGE,
             format!("unknown command: {}\n{USAGE}", arguments.join(" ")),
@@ -54,6 +53,12 @@ async fn main() -> ExitCode {
 
 /// What ends the process: an exit code, and a message that says what to do.
 struct Fault(u8, String);
+
+/// Unlike `print!`, survives a standard output that takes nothing more.
+fn print(text: impl Display) -> Result<(), Fault> {
+    let printed = write!(stdout(), "{text}").and_then(|()| stdout().flush());
+    printed.map_err(|error| Fault(1, format!("can't write to standard output: {error}")))
+}
 
 fn configured() -> Result<Config, Fault> {
     let loaded = Config::load(env::vars_os());

@@ -9,33 +9,16 @@ use std::{
     io::{Write, stderr},
     net::{Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::ffi::OsStrExt,
-    process::{Command, Output, Stdio},
-    thread,
-    time::Duration,
 };
 
 use berth::config::VARIABLES;
 use regex::Regex;
 
-use common::{Solo, root, solo::berth, wire};
-
-/// Runs a command that should end by itself. One that serves instead is killed, so that it has no exit code.
-fn outcome(command: &mut Command) -> Output {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
-    for _ in 0..wire::PATIENCE.as_millis() / 10 {
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    let _ = child.kill();
-    child.wait_with_output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).expect("UTF-8")
-}
+use common::{
+    Solo, root,
+    solo::{Outcome, berth, outcome},
+    wire,
+};
 
 /// The report of a configuration that `serve` refuses.
 ///
@@ -44,16 +27,15 @@ fn report(variables: &[(&str, impl AsRef<OsStr>)]) -> String {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut command = berth(&[("BIND", &taken.local_addr().unwrap().to_string())]);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
-    let Output {
-        status,
+    let Outcome {
+        code,
         stdout,
         stderr,
     } = outcome(&mut command);
-    let stderr = text(&stderr);
-    assert_eq!(status.code(), Some(78), "the exit code; it said:\n{stderr}");
-    assert_eq!(text(&stdout), "", "stdout is for what succeeds");
+    assert_eq!(code, Some(78), "the exit code; it said:\n{stderr}");
+    assert_eq!(stdout, "", "stdout is for what succeeds");
     assert!(!stderr.contains("listening on"), "{stderr}");
-    stderr.to_owned()
+    stderr
 }
 
 const HEADLINE: &str =
@@ -152,16 +134,16 @@ fn bytes_that_are_no_text_are_a_mistake_in_ours_alone() {
         .arg("config")
         .env("OTHER", bytes)
         .env(OsStr::from_bytes(b"POR\xff"), "1");
-    let Output { status, stderr, .. } = outcome(&mut config);
-    assert!(status.success() && stderr.is_empty(), "{}", text(&stderr));
+    let Outcome { code, stderr, .. } = outcome(&mut config);
+    assert!(code == Some(0) && stderr.is_empty(), "{}", stderr);
 }
 
 #[test]
 fn a_default_that_does_not_hold_here_is_reported_as_not_set() {
     let elsewhere = tempfile::tempdir().unwrap();
-    let Output { status, stderr, .. } = outcome(berth(&[]).current_dir(&elsewhere));
-    assert_eq!(status.code(), Some(78));
-    let said = text(&stderr).strip_prefix(HEADLINE).expect("a report");
+    let Outcome { code, stderr, .. } = outcome(berth(&[]).current_dir(&elsewhere));
+    assert_eq!(code, Some(78));
+    let said = stderr.strip_prefix(HEADLINE).expect("a report");
     assert!(
         said.starts_with("  STATIC_DIR (not set): static can't be read"),
         "{said}"
@@ -170,14 +152,14 @@ fn a_default_that_does_not_hold_here_is_reported_as_not_set() {
 
 /// What `berth config` shows: for each variable its value and where it came from.
 fn shown(variables: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
-    let Output {
-        status,
+    let Outcome {
+        code,
         stdout,
         stderr,
     } = outcome(berth(variables).arg("config"));
-    assert!(status.success(), "{variables:?}: {}", text(&stderr));
-    assert_eq!(text(&stderr), "", "{variables:?}");
-    let mut lines = text(&stdout).lines();
+    assert!(code == Some(0), "{variables:?}: {}", stderr);
+    assert_eq!(stderr, "", "{variables:?}");
+    let mut lines = stdout.lines();
     let header: Vec<_> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!(header, ["variable", "value", "from"]);
     let row = |line: &str| {
@@ -294,9 +276,9 @@ fn every_ipv6_address_is_every_ipv4_address_too() {
 
 /// What `berth config` warns of when a variable of that name is set.
 fn warnings(name: &str) -> String {
-    let Output { status, stderr, .. } = outcome(berth(&[(name, "1")]).arg("config"));
-    assert!(status.success(), "{name}");
-    text(&stderr).to_owned()
+    let Outcome { code, stderr, .. } = outcome(berth(&[(name, "1")]).arg("config"));
+    assert!(code == Some(0), "{name}");
+    stderr
 }
 
 #[test]
@@ -341,35 +323,35 @@ fn neighbours_are_left_in_peace() {
 #[test]
 fn the_command_line_is_explained() {
     for option in ["--help", "-h", "help"] {
-        let Output { status, stdout, .. } = outcome(berth(&[]).arg(option));
-        assert!(status.success(), "{option}");
+        let Outcome { code, stdout, .. } = outcome(berth(&[]).arg(option));
+        assert!(code == Some(0), "{option}");
         for word in [
             "usage: berth",
             "\n  serve ",
             "\n  healthcheck ",
             "\n  config ",
         ] {
-            assert!(text(&stdout).contains(word), "{option}: {word}");
+            assert!(stdout.contains(word), "{option}: {word}");
         }
     }
     for option in ["--version", "-V"] {
-        let Output { status, stdout, .. } = outcome(berth(&[]).arg(option));
-        assert!(status.success(), "{option}");
+        let Outcome { code, stdout, .. } = outcome(berth(&[]).arg(option));
+        assert!(code == Some(0), "{option}");
         let version = format!("berth {}\n", env!("CARGO_PKG_VERSION"));
-        assert_eq!(text(&stdout), version);
+        assert_eq!(stdout, version);
     }
 }
 
 #[test]
 fn an_unknown_command_is_a_mistake_of_usage() {
     for arguments in [&["sevre"][..], &["--port", "80"], &["serve", "8080"], &[""]] {
-        let Output { status, stderr, .. } = outcome(berth(&[]).args(arguments));
-        assert_eq!(status.code(), Some(64), "{arguments:?}");
+        let Outcome { code, stderr, .. } = outcome(berth(&[]).args(arguments));
+        assert_eq!(code, Some(64), "{arguments:?}");
         let said = format!(
             "berth: unknown command: {}\nusage: berth",
             arguments.join(" ")
         );
-        assert!(text(&stderr).starts_with(&said), "{}", text(&stderr));
+        assert!(stderr.starts_with(&said), "{}", stderr);
     }
 }
 

@@ -4,14 +4,13 @@ mod common;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
-    process::{Child, Command, Output, Stdio},
+    process::Stdio,
     thread,
-    time::Duration,
 };
 
 use common::{
     Solo,
-    solo::{berth, wait_for},
+    solo::{Running, berth, outcome, wait_for},
     wire::{self, Reply},
 };
 
@@ -122,45 +121,11 @@ fn a_draining_server_is_alive_but_not_ready() {
     }
 }
 
-/// A process that ends with this.
-struct Running(Child);
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().expect("the binary starts"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// `berth healthcheck`: its exit code and what it says. It ends by itself, whatever it meets; else the code is none.
 fn healthcheck(variables: &[(&str, &str)]) -> (Option<i32>, String) {
-    let mut command = berth(variables);
-    command
-        .arg("healthcheck")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
-    for _ in 0..wire::PATIENCE.as_millis() / 10 {
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    let _ = child.kill();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().unwrap();
-    assert!(stdout.is_empty());
-    (status.code(), String::from_utf8(stderr).unwrap())
+    let asked = outcome(berth(variables).arg("healthcheck"));
+    assert_eq!(asked.stdout, "");
+    (asked.code, asked.stderr)
 }
 
 fn assert_passes(variables: &[(&str, &str)]) {
@@ -212,7 +177,7 @@ fn healthcheck_asks_over_a_unix_socket() {
     let bind = format!("unix:{}/socket", folder.path().display());
     let variables = [("BIND", bind.as_str())];
     assert_fails(&variables, &["/socket", "is the server running?"]);
-    let _app = Running::start(berth(&variables));
+    let _app = Running::start(berth(&variables).stderr(Stdio::null()));
     wait_for(|| (healthcheck(&variables).0 == Some(0)).then_some(()));
     assert_passes(&variables);
 }

@@ -8,12 +8,12 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use common::{
     Solo,
-    solo::{berth, wait_for},
+    solo::{Outcome, Running, berth, outcome, wait_for},
     wire,
 };
 
@@ -126,30 +126,17 @@ fn a_request_without_end_is_cut_off() {
     assert_eq!(request.line(), "", "an answer to half a request");
 }
 
-/// An app on a Unix socket in a folder of its own; it ends when this is dropped.
-struct OnSocket(Child);
-
-impl OnSocket {
-    /// Starts it and waits until it answers.
-    fn start(socket: &Path) -> Self {
-        let child = on_socket(socket).stderr(Stdio::null()).spawn();
-        let app = Self(child.expect("the binary starts"));
-        wait_for(|| up(socket).then_some(()));
-        app
-    }
-
-    fn stop(mut self) -> ExitStatus {
-        let kill = Command::new("kill").arg(self.0.id().to_string()).status();
-        assert!(kill.expect("kill runs").success());
-        wait_for(|| self.0.try_wait().unwrap())
-    }
+/// Starts an app on a Unix socket, and waits until it answers.
+fn start_on(socket: &Path) -> Running {
+    let app = Running::start(on_socket(socket).stderr(Stdio::null()));
+    wait_for(|| up(socket).then_some(()));
+    app
 }
 
-impl Drop for OnSocket {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Stops an app as a platform does.
+fn stop(mut app: Running) -> ExitStatus {
+    app.signal("TERM");
+    app.ended()
 }
 
 fn on_socket(socket: &Path) -> Command {
@@ -177,9 +164,9 @@ fn socket_in(folder: &tempfile::TempDir) -> PathBuf {
 fn a_unix_socket_goes_with_its_server() {
     let folder = tempfile::tempdir().unwrap();
     let socket = socket_in(&folder);
-    let app = OnSocket::start(&socket);
+    let app = start_on(&socket);
     assert!(socket.exists());
-    assert_eq!(app.stop().code(), Some(0));
+    assert_eq!(stop(app).code(), Some(0));
     assert!(!socket.exists());
 }
 
@@ -187,21 +174,19 @@ fn a_unix_socket_goes_with_its_server() {
 fn a_stale_unix_socket_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let socket = socket_in(&folder);
-    drop(OnSocket::start(&socket)); // SIGKILL: it can't tidy up
+    drop(start_on(&socket)); // SIGKILL: it can't tidy up
     assert!(socket.exists());
-    let app = OnSocket::start(&socket);
-    assert_eq!(app.stop().code(), Some(0));
+    let app = start_on(&socket);
+    assert_eq!(stop(app).code(), Some(0));
     assert!(!socket.exists());
 }
 
 /// The app refuses to start, in one line that says why and what to do.
 fn assert_cannot_listen(mut command: Command, says: &[&str]) {
-    let mut child = OnSocket(command.stderr(Stdio::piped()).spawn().unwrap());
-    let status = wait_for(|| child.0.try_wait().unwrap());
-    let mut said = String::new();
-    let mut stderr = child.0.stderr.take().unwrap();
-    stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(status.code(), Some(1), "{said}");
+    let Outcome {
+        code, stderr: said, ..
+    } = outcome(&mut command);
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.starts_with("berth: can't listen on "), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     for part in says {
@@ -213,7 +198,7 @@ fn assert_cannot_listen(mut command: Command, says: &[&str]) {
 fn a_unix_socket_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let socket = socket_in(&folder);
-    let _first = OnSocket::start(&socket);
+    let _first = start_on(&socket);
     let says = [
         socket.to_str().unwrap(),
         "in use",

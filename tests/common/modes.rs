@@ -86,11 +86,13 @@ impl Modes {
     }
 }
 
+pub type Check = Box<dyn FnOnce(&Modes) -> Result<(), Failed> + Send>;
+
 /// One case in one mode.
 pub struct Case {
     pub name: String,
     pub mode: Mode,
-    pub check: Box<dyn FnOnce(&Modes) -> Result<(), Failed> + Send>,
+    pub check: Check,
 }
 
 /// Runs the cases, then `afterwards` on what is still running, then takes everything down.

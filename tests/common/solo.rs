@@ -1,7 +1,7 @@
 //! The app alone: the real binary on a free port of this machine.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -14,7 +14,7 @@ use super::{root, wire::PATIENCE};
 /// A running app; it ends when this is dropped.
 pub struct Solo {
     pub address: SocketAddr,
-    child: Child,
+    process: Running,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -32,13 +32,13 @@ pub fn berth(variables: &[(&str, &str)]) -> Command {
 impl Solo {
     /// Starts it with `variables` and waits until it says that it listens.
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        let mut child = berth(&[("BIND", "127.0.0.1:0")])
+        let mut command = berth(&[("BIND", "127.0.0.1:0")]);
+        command
             .envs(variables.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .stderr(Stdio::piped());
+        let mut process = Running::start(&mut command);
         let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = BufReader::new(child.stderr.take().unwrap()).split(b'\n');
+        let lines = BufReader::new(process.0.stderr.take().unwrap()).split(b'\n');
         let sink = Arc::clone(&log);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
@@ -49,7 +49,7 @@ impl Solo {
         });
         let address = wait_for(|| {
             assert!(
-                child.try_wait().unwrap().is_none(),
+                process.0.try_wait().unwrap().is_none(),
                 "it ended: {:?}",
                 log.lock().unwrap()
             );
@@ -60,14 +60,9 @@ impl Solo {
         });
         Self {
             address,
-            child,
+            process,
             log,
         }
-    }
-
-    /// The process's id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Every log line so far.
@@ -82,22 +77,72 @@ impl Solo {
 
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.pid().to_string()])
-            .status();
+        self.process.signal(name);
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.process.ended()
+    }
+}
+
+/// A process that ends with this.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("the command starts"))
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.args(["-s", name, &self.0.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
     }
 
     /// Waits for the process to end by itself.
     pub fn ended(&mut self) -> ExitStatus {
-        wait_for(|| self.child.try_wait().unwrap())
+        wait_for(|| self.0.try_wait().unwrap())
     }
 }
 
-impl Drop for Solo {
+impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What became of a command.
+pub struct Outcome {
+    /// Its exit code; none if it had to be killed.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs a command that should end by itself; one that goes on instead is killed.
+pub fn outcome(command: &mut Command) -> Outcome {
+    let mut process = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut pipes = (
+        process.0.stdout.take().unwrap(),
+        process.0.stderr.take().unwrap(),
+    );
+    let deadline = Instant::now() + PATIENCE;
+    let mut status = None;
+    while status.is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+        status = process.0.try_wait().unwrap();
+    }
+    drop(process);
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    pipes.0.read_to_string(&mut stdout).expect("UTF-8");
+    pipes.1.read_to_string(&mut stderr).expect("UTF-8");
+    Outcome {
+        code: status.and_then(|status| status.code()),
+        stdout,
+        stderr,
     }
 }
 
