@@ -73,6 +73,9 @@ pub async fn discard(head: &RequestHead, mut body: Payload) -> Result<(), HttpRe
     if ends_with_the_connection(head) {
         return Ok(());
     }
+    if announced(head) > MAX_UNWANTED as u64 {
+        return Err(closing(StatusCode::PAYLOAD_TOO_LARGE));
+    }
     let mut bytes = 0;
     while let Some(chunk) = body.next().await {
         bytes += chunk.map_err(|_| closing(StatusCode::BAD_REQUEST))?.len();
@@ -87,9 +90,13 @@ fn judge(request: &ServiceRequest) -> Result<(), Verdict> {
     let head = request.head();
     within_limits(head)?;
     let malformed = Verdict::Unacceptable(StatusCode::BAD_REQUEST);
-    // The asterisk is a target for OPTIONS alone (RFC 9112 §3.2.4).
-    let asterisk = head.uri.path() == "*" && head.method != Method::OPTIONS;
-    if asterisk || names_nothing(head.uri.path()) {
+    // The asterisk is a target for OPTIONS alone, and so is no path at all for CONNECT (RFC 9112 §3.2.3, §3.2.4).
+    let has_form = match head.uri.path() {
+        "*" => head.method == Method::OPTIONS,
+        "" => head.method == Method::CONNECT,
+        _ => true,
+    };
+    if !has_form || names_nothing(head.uri.path()) {
         return Err(malformed);
     }
     let Some(Ok(authority)) = authority(head).map(Authority::parse) else {
@@ -175,6 +182,14 @@ fn brings_unwanted_body(head: &RequestHead) -> bool {
     (head.method == Method::GET || head.method == Method::HEAD)
         && (head.headers().contains_key(TRANSFER_ENCODING)
             || head.headers().contains_key(CONTENT_LENGTH))
+}
+
+/// The length that a body says it has; actix has checked that it is a number.
+fn announced(head: &RequestHead) -> u64 {
+    let length = head.headers().get(CONTENT_LENGTH);
+    length
+        .and_then(|length| length.to_str().ok()?.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 /// What actix takes for a body that lasts as long as the connection; reading one waits for ever.

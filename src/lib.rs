@@ -2,13 +2,14 @@
 //!
 //! 1. [`config`] reads the environment, once, before anything else happens.
 //! 2. [`server`] binds the address and puts the parts below together, outermost first.
-//! 3. [`health`] answers the platform's probes before any check, because probes come with odd Hosts.
-//! 4. [`logging`] gives the request its id, and writes its line when the answer has gone out.
-//! 5. [`proxies`] says who really asked, believing forwarding headers from trusted peers alone.
-//! 6. [`guard`] refuses what no HTTP server may accept, and hosts that are not ours ([`hosts`]).
-//! 7. [`site`] answers with a file, if there is one of that name.
-//! 8. [`time`] is the service: **the one module that you replace**.
-//! 9. [`refusal`] is where everything else ends.
+//! 3. [`last`] ends a connection with the answer that was to be its last.
+//! 4. [`health`] answers the platform's probes before any check, because probes come with odd Hosts.
+//! 5. [`logging`] gives the request its id, and writes its line when the answer has gone out.
+//! 6. [`proxies`] says who really asked, believing forwarding headers from trusted peers alone.
+//! 7. [`guard`] refuses what no HTTP server may accept, and hosts that are not ours ([`hosts`]).
+//! 8. [`site`] answers with a file, if there is one of that name.
+//! 9. [`time`] is the service: **the one module that you replace**.
+//! 10. [`refusal`] is where everything else ends.
 //!
 //! [`drain`] ends the process on SIGTERM, and [`healthcheck`] is the other side of [`health`].
 
@@ -21,6 +22,7 @@ pub mod guard;
 pub mod health;
 pub mod healthcheck;
 pub mod hosts;
+pub mod last;
 pub mod logging;
 pub mod proxies;
 pub mod refusal;

@@ -6,6 +6,7 @@ use std::{
     borrow::Cow,
     io::{self, Write},
     net::IpAddr,
+    panic,
     pin::Pin,
     sync::LazyLock,
     task::{Context, Poll},
@@ -61,6 +62,8 @@ pub fn start(config: &Config) {
         .parse_filters(&config.rust_log.to_string())
         .format(format)
         .init();
+    // A panic is a line like any other; the process survives it, and only the connection ends.
+    panic::set_hook(Box::new(|panic| log::error!("{panic}")));
 }
 
 /// Gives a request its id and its client's address, and writes its line once the answer has gone out.

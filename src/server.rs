@@ -22,7 +22,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     config::{Address, Config},
     drain::{Drain, StopSignals},
-    guard, health, logging, refusal, site, time,
+    guard, health, last, logging, refusal, site, time,
 };
 
 /// Connections that may wait to be accepted.
@@ -95,7 +95,9 @@ pub fn build(config: Config) -> Result<Server, BindError> {
             .wrap(from_fn(guard::check))
             .wrap(from_fn(logging::access_line))
             .wrap(from_fn(health::answer))
+            .wrap(from_fn(last::cut))
     })
+    .on_connect(last::connected)
     .workers(config.web_concurrency.into())
     .keep_alive(keep_alive(config.keep_alive.into()))
     .tcp_nodelay(true)

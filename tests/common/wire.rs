@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use regex::{Captures, Regex};
-
 /// How long an answer may take before the test calls it a hang.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a piece of a request has to arrive before the next is sent.
@@ -227,37 +225,4 @@ fn parse(bytes: &[u8], head: bool, closed: bool) -> Option<(Reply, usize)> {
     };
     reply.body = rest.get(..length)?.to_vec();
     Some((reply, end + length))
-}
-
-/// The bytes that a table of cases means: `\r \n \t \\ \xNN` is one, and `{TEXT*N}` is TEXT, N times.
-pub fn unescape(text: &str) -> Vec<u8> {
-    let repeat = Regex::new(r"\{([^{}]+)\*(\d+)\}").unwrap();
-    let text = repeat.replace_all(text, |found: &Captures| {
-        found[1].repeat(found[2].parse().unwrap())
-    });
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        let (&escape, after) = rest.split_first().expect("an escape");
-        rest = after;
-        bytes.push(match escape {
-            b'r' => b'\r',
-            b'n' => b'\n',
-            b't' => b'\t',
-            b'\\' => b'\\',
-            b'x' => {
-                let (hex, after) = rest.split_at(2);
-                rest = after;
-                u8::from_str_radix(str::from_utf8(hex).unwrap(), 16)
-                    .expect("two hexadecimal digits")
-            }
-            _ => panic!("an unknown escape in {text}"),
-        });
-    }
-    bytes
 }

@@ -1,0 +1,54 @@
+//! Ends a connection with the answer that is said to be its last: what a client sends behind it "MUST NOT" be processed
+//! (RFC 9112 §9.6). actix would go on with what it has read by then, and stay connected.
+
+use std::{any::Any, cell::Cell, convert::Infallible, time::Duration};
+
+use actix_web::{
+    Error, HttpResponse,
+    body::{BoxBody, EitherBody, MessageBody, SizedStream},
+    dev::{Extensions, ServiceRequest, ServiceResponse},
+    http::{ConnectionType, Version},
+    middleware::Next,
+    rt::time::sleep,
+    web::Bytes,
+};
+use futures_util::stream;
+
+/// How long the last answer has to leave actix's buffer; most are gone at once.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// Whether a connection has had its last answer.
+#[derive(Default)]
+struct Ended(Cell<bool>);
+
+/// Marks a new connection; for `HttpServer::on_connect`.
+pub fn connected(_: &dyn Any, connection: &mut Extensions) {
+    connection.insert(Ended::default());
+}
+
+/// Cuts the connection if it has had its last answer, and notes whether this is the one.
+pub async fn cut<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    if request
+        .conn_data::<Ended>()
+        .is_some_and(|ended| ended.0.get())
+    {
+        sleep(FLUSH).await;
+        // An answer that ends before it begins: actix drops the connection, and nothing of it is sent.
+        let nothing = SizedStream::new(1, stream::empty::<Result<Bytes, Infallible>>());
+        return Ok(request
+            .into_response(HttpResponse::Ok().body(nothing))
+            .map_into_right_body());
+    }
+    let asked = request.head().connection_type() == ConnectionType::Close;
+    let mut answer = next.call(request).await?;
+    // actix recycles the heads of answers, with the version of whoever had it last.
+    answer.response_mut().head_mut().version = Version::HTTP_11;
+    let is_last = asked || answer.response().head().connection_type() == ConnectionType::Close;
+    if let Some(ended) = answer.request().conn_data::<Ended>() {
+        ended.0.set(is_last);
+    }
+    Ok(answer.map_into_left_body())
+}

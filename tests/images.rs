@@ -1,0 +1,453 @@
+//! The images themselves, as `make up` makes them: what is in them, and how they run by hand.
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::SystemTime,
+};
+
+use chrono::{NaiveDateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use common::{root, solo::wait_for, stack, stack::docker, wire::get};
+
+/// As bare as a container can be: a user that the image does not know, nothing writable, no right, no network.
+const BARE: &[&str] = &[
+    "--user=12345:0",
+    "--read-only",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--network=none",
+];
+
+/// What the engine says of an image.
+fn image(name: &str) -> Value {
+    let mut inspect = Command::new("docker");
+    let output = inspect.args(["image", "inspect", name]).output();
+    let output = output.expect("Docker is needed: there is no `docker` command");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "the image {name} is needed; `make up` makes it: {said}"
+    );
+    let mut list: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    list.remove(0)
+}
+
+/// A container; it is gone when this is dropped.
+struct Container {
+    name: String,
+}
+
+impl Container {
+    /// `docker run` in the background.
+    fn run(options: &[&str], image: &str, command: &[&str]) -> Self {
+        Self::make(&["run", "--detach"], options, image, command)
+    }
+
+    /// A container that never runs.
+    fn create(image: &str) -> Self {
+        Self::make(&["create"], &[], image, &[])
+    }
+
+    fn make(verb: &[&str], options: &[&str], image: &str, command: &[&str]) -> Self {
+        self::image(image);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let this = Self {
+            name: format!("berth-test-{}-image-{count}", std::process::id()),
+        };
+        docker(&[verb, &["--name", &this.name], options, &[image], command].concat());
+        this
+    }
+
+    /// Where its port is published.
+    fn address(&self, port: u16) -> SocketAddr {
+        let address = docker(&["port", &self.name, &port.to_string()]);
+        address.trim().parse().expect("one address")
+    }
+
+    /// Whether a command in it succeeds, now.
+    fn answers(&self, command: &[&str]) -> bool {
+        let arguments = [&["exec", &self.name], command].concat();
+        let output = Command::new("docker").args(arguments).output();
+        output.unwrap().status.success()
+    }
+
+    /// Waits until the app's own health check says that it is ready.
+    fn wait_until_ready(&self) {
+        wait_for(|| self.answers(&["/berth", "healthcheck"]).then_some(()));
+    }
+
+    /// Stops it as the engine does, with a grace of 10 seconds, and returns its exit code.
+    fn stop(&self) -> i32 {
+        docker(&["stop", "--time", "10", &self.name]);
+        self.exit_code().expect("it has stopped")
+    }
+
+    /// None while it runs.
+    fn exit_code(&self) -> Option<i32> {
+        let state = docker(&[
+            "inspect",
+            "--format",
+            "{{.State.Status}} {{.State.ExitCode}}",
+            &self.name,
+        ]);
+        state.trim().strip_prefix("exited ")?.parse().ok()
+    }
+
+    /// Unpacks a folder of it.
+    fn unpack(&self, folder: &str) -> TempDir {
+        let target = tempfile::tempdir().unwrap();
+        let tar = match folder {
+            "/" => format!("docker export {}", self.name),
+            _ => format!("docker cp {}:{folder}/. -", self.name),
+        };
+        let unpack = format!(
+            "{tar} | tar --extract --preserve-permissions --directory {}",
+            target.path().display()
+        );
+        stack::run(Command::new("bash").args(["-o", "pipefail", "-c", &unpack]));
+        target
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let mut remove = Command::new("docker");
+        remove.args(["rm", "--force", "--volumes", &self.name]);
+        let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// Runs an image to its end; returns its exit code and what it said.
+fn run(image: &str, options: &[&str], command: &[&str]) -> (i32, String) {
+    let container = Container::run(options, image, command);
+    let code = wait_for(|| container.exit_code());
+    let log = Command::new("docker")
+        .args(["logs", &container.name])
+        .output()
+        .unwrap();
+    (
+        code,
+        String::from_utf8([log.stdout, log.stderr].concat()).unwrap(),
+    )
+}
+
+/// Every entry below a folder, as paths from there.
+fn entries(top: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![top.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            }
+            found.push(entry.path().strip_prefix(top).unwrap().to_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The files below a folder.
+fn files(top: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = entries(top)
+        .into_iter()
+        .filter(|path| top.join(path).is_file());
+    files
+        .map(|path| (path.clone(), fs::read(top.join(path)).unwrap()))
+        .collect()
+}
+
+/// When each entry below a folder was last changed.
+fn times(top: &Path) -> BTreeMap<PathBuf, SystemTime> {
+    let time = |path: &Path| fs::metadata(top.join(path)).unwrap().modified().unwrap();
+    entries(top)
+        .into_iter()
+        .map(|path| (path.clone(), time(&path)))
+        .collect()
+}
+
+#[test]
+fn the_app_is_small_and_says_how_it_runs() {
+    let image = image("berth-app");
+    let size = image["Size"].as_u64().unwrap();
+    assert!(size <= 8_000_000, "it has {size} bytes");
+    let config = &image["Config"];
+    assert_eq!(config["Entrypoint"], json!(["/berth"]));
+    assert_eq!(config["Cmd"], json!(["serve"]));
+    assert_eq!(
+        config["Healthcheck"]["Test"],
+        json!(["CMD", "/berth", "healthcheck"])
+    );
+    assert_eq!(config["StopSignal"], "SIGTERM");
+    assert_eq!(
+        config["ExposedPorts"],
+        Value::Null,
+        "a platform would take it for the port"
+    );
+    assert_eq!(config["Volumes"], Value::Null, "nothing is written");
+    is_nobody_of_group_0(&config["User"]);
+}
+
+#[test]
+fn nginx_says_how_it_runs() {
+    let config = &image("berth-nginx")["Config"];
+    assert_eq!(config["Entrypoint"], json!(["/etc/nginx/entrypoint.sh"]));
+    assert_eq!(config["Cmd"], json!(["nginx", "-g", "daemon off;"]));
+    assert_eq!(config["StopSignal"], "SIGQUIT", "a graceful stop");
+    assert_eq!(
+        config["Healthcheck"]["Test"][0], "CMD",
+        "{}",
+        config["Healthcheck"]
+    );
+    is_nobody_of_group_0(&config["User"]);
+}
+
+fn is_nobody_of_group_0(user: &Value) {
+    let (user, group) = user.as_str().unwrap().split_once(':').expect("user:group");
+    assert!(
+        user.parse::<u32>().is_ok_and(|user| user > 0),
+        "{user} is no number of a user without rights"
+    );
+    assert_eq!(group, "0");
+}
+
+#[test]
+fn the_app_holds_what_it_needs_and_no_more() {
+    let unpacked = Container::create("berth-app").unpack("/");
+    let top = unpacked.path();
+    let meta = |path: &Path| fs::symlink_metadata(top.join(path)).unwrap();
+    // The engine puts these into every container.
+    let engines = ["dev", "proc", "sys", ".dockerenv"];
+    let engines =
+        engines
+            .into_iter()
+            .chain(["etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"]);
+    let ours: Vec<PathBuf> = entries(top)
+        .into_iter()
+        .filter(|path| !engines.clone().any(|it| path.starts_with(it)))
+        .collect();
+
+    let known = ["usr/share/zoneinfo", "srv/site"].map(Path::new);
+    let others = ours.iter().filter(|path| {
+        !known
+            .iter()
+            .any(|it| path.starts_with(it) || it.starts_with(path))
+    });
+    assert!(
+        others.eq(["berth", "etc", "etc/passwd"].map(Path::new)),
+        "{ours:?}"
+    );
+
+    // No shell, no loader, no library: what runs is static.
+    let executable = ours
+        .iter()
+        .filter(|path| meta(path).is_file() && meta(path).mode() & 0o111 != 0);
+    assert_eq!(executable.collect::<Vec<_>>(), [Path::new("berth")]);
+    let privileged = ours
+        .iter()
+        .find(|path| meta(path).is_file() && meta(path).mode() & 0o6000 != 0);
+    assert_eq!(privileged, None, "it changes who runs it");
+
+    let zone = fs::read(top.join("usr/share/zoneinfo/Asia/Shanghai")).expect("tzdata");
+    assert!(zone.starts_with(b"TZif"), "a compiled time zone");
+    let passwd = fs::read_to_string(top.join("etc/passwd")).unwrap();
+    assert_eq!(passwd, "berth:x:65532:0::/:/nologin\n");
+}
+
+#[test]
+fn both_images_hold_the_same_site() {
+    let in_app = Container::create("berth-app").unpack("/srv/site");
+    let in_nginx = Container::create("berth-nginx").unpack("/srv/site");
+    let ours = files(&root().join("static"));
+    assert!(!ours.is_empty());
+    // Compared as a whole, but shown by their names.
+    let same = |image: &str, theirs: BTreeMap<PathBuf, Vec<u8>>| {
+        assert!(
+            theirs.keys().eq(ours.keys()),
+            "{image} has {:?}",
+            theirs.keys()
+        );
+        for (path, content) in &ours {
+            assert!(
+                theirs[path] == *content,
+                "{path:?} differs in {image}; `make up` after an edit of static/"
+            );
+        }
+    };
+    same("berth-app", files(in_app.path()));
+    same("berth-nginx", files(in_nginx.path()));
+    assert_eq!(
+        times(in_app.path()),
+        times(in_nginx.path()),
+        "Last-Modified would differ"
+    );
+}
+
+#[test]
+fn the_app_runs_as_anybody_with_nothing() {
+    let app = Container::run(BARE, "berth-app", &[]);
+    app.wait_until_ready();
+    let (code, table) = run("berth-app", BARE, &["config"]);
+    assert_eq!(code, 0, "{table}");
+    for (variable, value) in [("BIND", "[::]:8080"), ("STATIC_DIR", "/srv/site")] {
+        let row = table
+            .lines()
+            .find(|line| line.starts_with(variable))
+            .unwrap_or_default();
+        assert!(row.contains(value), "{variable} is not {value}:\n{table}");
+    }
+    assert_eq!(app.stop(), 0, "the exit code after SIGTERM");
+}
+
+/// What an app in `docker run` with these options answers to `GET /` on its port.
+fn front_page(options: &[&str], port: u16) -> String {
+    let publish = format!("--publish=127.0.0.1::{port}");
+    let app = Container::run(&[options, &[&publish]].concat(), "berth-app", &[]);
+    app.wait_until_ready();
+    let answer = get(app.address(port), "/", "localhost");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text()
+}
+
+#[test]
+fn the_app_knows_time_zones() {
+    for (options, hours) in [(&["--env=TZ=Asia/Shanghai"][..], 8), (&[], 0)] {
+        let told = front_page(options, 8080);
+        let told = NaiveDateTime::parse_from_str(&told, "%a %b %e %T %Y").expect(&told);
+        let ahead = told - Utc::now().naive_utc();
+        let off = (ahead - TimeDelta::hours(hours)).abs();
+        assert!(
+            off < TimeDelta::minutes(2),
+            "{options:?}: {ahead} ahead of UTC"
+        );
+    }
+    let (code, said) = run("berth-app", &["--env=TZ=Mars/Base"], &[]);
+    assert_eq!(code, 78, "{said}");
+    assert!(said.contains(r#"TZ="Mars/Base": "#), "{said}");
+}
+
+#[test]
+fn the_app_takes_the_port_of_a_platform() {
+    front_page(&["--env=PORT=5000"], 5000);
+}
+
+#[test]
+fn nginx_is_content_with_its_configuration() {
+    let options = [BARE, &["--tmpfs=/tmp"]].concat();
+    let (code, said) = run("berth-nginx", &options, &["nginx", "-t"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("[warn]"), "{said}");
+}
+
+#[test]
+fn nginx_serves_files_alone_and_stops_gracefully() {
+    let options = [
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--cap-drop=ALL",
+        "--publish=127.0.0.1::8080",
+    ];
+    let nginx = Container::run(&options, "berth-nginx", &[]);
+    // Docker takes connections before nginx does.
+    let ask = ["curl", "--silent", "http://127.0.0.1:8080/robots.txt"];
+    wait_for(|| nginx.answers(&ask).then_some(()));
+    let answer = get(nginx.address(8080), "/robots.txt", "localhost");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(
+        answer.body,
+        fs::read(root().join("static/robots.txt")).unwrap()
+    );
+    assert_eq!(nginx.stop(), 0, "the exit code after SIGQUIT");
+}
+
+#[test]
+fn nginx_refuses_a_wrong_configuration() {
+    let (hosts, prefix, proxies) = (
+        "name hosts such as example.com, ",
+        "write / or a path such as /static, ",
+        "write addresses and networks such as ",
+    );
+    for (variable, value, remedy) in [
+        ("ALLOWED_HOSTS", "https://example.com", hosts),
+        ("ALLOWED_HOSTS", "example.com:80", hosts),
+        ("ALLOWED_HOSTS", "", hosts),
+        ("STATIC_PREFIX", "static", prefix),
+        ("STATIC_PREFIX", "/a b", prefix),
+        ("TRUSTED_PROXIES", "router", proxies),
+    ] {
+        let setting = format!("--env={variable}={value}");
+        let options = ["--tmpfs=/tmp", "--network=none", &setting];
+        let (code, said) = run("berth-nginx", &options, &[]);
+        assert_eq!(code, 78, "{setting}: {said}");
+        let named = format!("{variable}=\"{value}\": ");
+        assert!(said.contains(&named), "{setting}: no {named:?} in {said}");
+        assert!(said.contains(remedy), "{setting}: no {remedy:?} in {said}");
+    }
+}
+
+/// An edit of the source compiles this crate alone, since the dependencies have a layer of their own.
+#[test]
+fn an_edit_compiles_one_crate() {
+    image("berth-app");
+    let copy = tempfile::tempdir().unwrap();
+    // All that a build can see.
+    let ignore = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let seen = ignore.lines().filter_map(|line| line.strip_prefix('!'));
+    let seen = seen.chain(["Dockerfile", ".dockerignore"]);
+    stack::run(
+        Command::new("cp")
+            .arg("-a")
+            .args(seen)
+            .arg(copy.path())
+            .current_dir(root()),
+    );
+
+    build(copy.path());
+    // An edit that nobody has built before.
+    let edited = copy.path().join("src/time.rs");
+    let source = fs::read_to_string(&edited).unwrap();
+    fs::write(
+        &edited,
+        format!("{source}\n// Edited {:?}.\n", SystemTime::now()),
+    )
+    .unwrap();
+    let log = build(copy.path());
+    let compiled: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split_once(" Compiling ")?.1.split(' ').next())
+        .collect();
+    assert_eq!(compiled, ["berth"], "\n{log}");
+}
+
+/// Builds the app as deploy/local/images.sh does, but keeps no image; returns what the build says.
+fn build(folder: &Path) -> String {
+    let bases = stack::run(Command::new("deploy/local/bases.sh").current_dir(root()));
+    let builder = docker(&["context", "inspect", "--format", "{{.Name}}"]);
+    let mut build = Command::new("docker");
+    build.args([
+        "buildx",
+        "build",
+        "--builder",
+        builder.trim(),
+        "--target=app",
+    ]);
+    build.args(["--progress=plain", "--output=type=cacheonly"]);
+    for base in bases.lines() {
+        build.args(["--build-arg", base]);
+    }
+    let output = build.arg(folder).output().unwrap();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{log}");
+    log
+}

@@ -1,0 +1,150 @@
+//! Numbers and names that stand in two places and depend on each other.
+
+use std::{collections::BTreeSet, fs, process::Command};
+
+use berth::{config, guard, health};
+use regex::Regex;
+
+/// A file of the project.
+fn text(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The last word of an nginx directive; panics unless it is there exactly once.
+fn directive<'a>(nginx: &'a str, name: &str) -> &'a str {
+    let mut found = nginx.lines().filter_map(|line| {
+        let rest = line.trim().strip_prefix(name)?.strip_prefix(' ')?;
+        rest.strip_suffix(';')?.split(' ').next_back()
+    });
+    let value = found.next().unwrap_or_else(|| panic!("no {name}"));
+    assert_eq!(found.next(), None, "a second {name}");
+    value
+}
+
+/// A size as nginx writes it.
+fn bytes(size: &str) -> usize {
+    let (number, unit) = size.split_at(size.len() - 1);
+    let number: usize = number.parse().expect("a number and a unit");
+    match unit {
+        "k" => number * 1024,
+        "m" => number * 1024 * 1024,
+        _ => panic!("{size}: k or m was expected"),
+    }
+}
+
+/// The default of a variable that is a number of seconds.
+fn seconds(variable: &str) -> f64 {
+    let variable = config::VARIABLES.iter().find(|it| it.name == variable);
+    variable.unwrap().default.parse().unwrap()
+}
+
+#[test]
+fn nginx_and_the_app_alone_have_the_same_limits() {
+    let limits = text("nginx/conf.d/limits.conf");
+    let line = bytes(directive(&limits, "large_client_header_buffers"));
+    assert_eq!(line, guard::MAX_LINE, "bytes of a line");
+    let headers = directive(&limits, "max_headers");
+    assert_eq!(headers, guard::MAX_HEADERS.to_string(), "header lines");
+    let body = bytes(directive(&limits, "client_max_body_size"));
+    assert_eq!(body, guard::MAX_UNWANTED, "bytes of a body");
+}
+
+#[test]
+fn nginx_lets_an_idle_connection_go_before_the_app_does() {
+    let upstream = text("nginx/conf.d/upstream.conf");
+    let idle = directive(&upstream, "keepalive_timeout").strip_suffix('s');
+    let idle: f64 = idle.and_then(|it| it.parse().ok()).expect("seconds");
+    assert!(idle < seconds("KEEP_ALIVE"), "nginx keeps it for {idle} s");
+}
+
+#[test]
+fn nginx_knows_the_health_paths() {
+    let paths: BTreeSet<&str> = health::LIVE.into_iter().chain([health::READY]).collect();
+
+    let site = text("nginx/conf.d/site.conf");
+    let alternatives =
+        Regex::new(r#""~\^1 \[A-Z\]\+ /\(\?:([^)]*)\)\(\?:\\\?\|\$\)" "";"#).unwrap();
+    let [list] = alternatives
+        .captures(&site)
+        .expect("a line of site.conf")
+        .extract()
+        .1;
+    let never_files = list
+        .split('|')
+        .map(|path| format!("/{path}"))
+        .collect::<BTreeSet<_>>();
+    assert!(
+        never_files.iter().eq(&paths),
+        "site.conf has {never_files:?}, the app {paths:?}"
+    );
+
+    let logging = text("nginx/conf.d/logging.conf");
+    let unlogged = Regex::new(r"(?m)^ *(/\S*) 0;$").unwrap();
+    let unlogged: BTreeSet<&str> = unlogged
+        .captures_iter(&logging)
+        .map(|line| line.extract::<1>().1[0])
+        .collect();
+    assert_eq!(unlogged, paths, "not logged by nginx");
+
+    let dockerfile = text("Dockerfile");
+    let probe = Regex::new(r#""http://127.0.0.1:8080(/\S*)"\]"#).unwrap();
+    let [probe] = probe
+        .captures(&dockerfile)
+        .expect("nginx's HEALTHCHECK")
+        .extract()
+        .1;
+    assert_eq!(probe, health::READY, "nginx's HEALTHCHECK");
+}
+
+#[test]
+fn base_images_are_named_in_the_dockerfile_alone() {
+    let dockerfile = text("Dockerfile");
+    let named = Regex::new(r"(?m)^ARG \w+_IMAGE=(\S+)$").unwrap();
+    let named: Vec<&str> = named
+        .captures_iter(&dockerfile)
+        .map(|line| line.extract::<1>().1[0])
+        .collect();
+    assert_eq!(named.len(), 2, "base images: {named:?}");
+    for image in named {
+        let (_, version) = image.split_once(':').expect("a version");
+        assert!(
+            version.starts_with(|first: char| first.is_ascii_digit()),
+            "{image} is not pinned"
+        );
+        let mut grep = Command::new("grep");
+        grep.args([
+            "-rlF",
+            "--exclude-dir=target",
+            "--exclude-dir=.git",
+            image,
+            ".",
+        ]);
+        let found = String::from_utf8(grep.output().unwrap().stdout).unwrap();
+        assert_eq!(found, "./Dockerfile\n", "files that name {image}");
+    }
+    let from = Regex::new(r"(?m)^FROM (\S+)").unwrap();
+    for line in from.captures_iter(&dockerfile) {
+        let [image] = line.extract().1;
+        assert!(
+            image == "scratch" || image.starts_with("${"),
+            "FROM {image}: name it in an ARG"
+        );
+    }
+}
+
+#[test]
+fn every_place_names_the_same_rust() {
+    let toolchain: toml::Table = text("rust-toolchain.toml").parse().unwrap();
+    let channel = toolchain["toolchain"]["channel"].as_str().unwrap();
+    let image = format!("ARG RUST_IMAGE=rust:{channel}-");
+    assert!(
+        text("Dockerfile").contains(&image),
+        "the Dockerfile has no {image}…"
+    );
+    let manifest: toml::Table = text("Cargo.toml").parse().unwrap();
+    let oldest = manifest["package"]["rust-version"].as_str().unwrap();
+    assert!(
+        channel.starts_with(&format!("{oldest}.")),
+        "rust-version is {oldest}, the toolchain {channel}"
+    );
+}
