@@ -8,9 +8,9 @@ use berth::config;
 use serde_json::{Value, json};
 
 use common::{
-    Solo, Stack, root,
+    Solo, Stack,
     solo::wait_for,
-    stack::{docker, run},
+    stack::{self, docker, run},
     wire::get,
 };
 
@@ -33,11 +33,7 @@ fn need_images() {
 
 /// docker-compose.yml as Compose understands it with these variables.
 fn model(variables: &[(&str, &str)]) -> Value {
-    let mut command = Command::new("docker");
-    command
-        .args(["compose", "config", "--format", "json"])
-        .env("COMPOSE_DISABLE_ENV_FILE", "1")
-        .current_dir(root());
+    let mut command = stack::compose(&["config", "--format", "json"]);
     serde_json::from_str(&run(command.envs(variables.iter().copied()))).unwrap()
 }
 
@@ -85,15 +81,8 @@ fn wait_until_answering(stack: &Stack, wanted: &BTreeSet<String>) {
 
 /// Starts what is missing and stops what is too much, as users do; `variables` are set for this once.
 fn up(stack: &Stack, variables: &[(&str, &str)], arguments: &[&str]) {
-    let mut command = Command::new("docker");
-    command
-        .args(["compose", "--project-name", &stack.project, "up"])
-        .args(["--detach", "--no-build", "--pull=never", "--wait"])
-        .args(arguments)
-        .current_dir(root())
-        .env("PUBLISH", "127.0.0.1:")
-        .envs(variables.iter().copied());
-    run(&mut command);
+    let start = ["up", "--detach", "--no-build", "--pull=never", "--wait"];
+    stack.compose_with(variables, &[&start, arguments].concat());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The images must be there: `make test` builds them first.
 
 use std::{
+    env,
     net::SocketAddr,
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -41,13 +42,17 @@ impl Stack {
 
     /// Runs `docker compose …` in this project and returns what it prints; panics with all of it if it fails.
     pub fn compose(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new("docker");
-        command
-            .args(["compose", "--project-name", &self.project])
+        self.compose_with(&[], arguments)
+    }
+
+    /// The same, with `variables` for this once.
+    pub fn compose_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
+        let own = self.variables.iter().map(|(name, value)| (name, value));
+        let mut command = compose(&["--project-name", &self.project]);
+        run(command
             .args(arguments)
-            .current_dir(root())
-            .envs(self.variables.iter().map(|(name, value)| (name, value)));
-        run(&mut command)
+            .envs(own)
+            .envs(variables.iter().copied()))
     }
 
     /// The container ids of a service.
@@ -67,20 +72,26 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        let _ = Command::new("docker")
-            .args([
-                "compose",
-                "--project-name",
-                &self.project,
-                "down",
-                "--volumes",
-                "--timeout",
-                "1",
-            ])
-            .current_dir(root())
+        let mut down = compose(&["--project-name", &self.project, "down"]);
+        let _ = down
+            .args(["--volumes", "--timeout", "1"])
             .stderr(Stdio::null())
             .status();
     }
+}
+
+/// `docker compose …` in this project's folder, with none of the settings of whoever runs the tests.
+pub fn compose(arguments: &[&str]) -> Command {
+    let needed = |name: &str| name == "PATH" || name == "HOME" || name.starts_with("DOCKER_");
+    let mut command = Command::new("docker");
+    command
+        .arg("compose")
+        .args(arguments)
+        .current_dir(root())
+        .env_clear()
+        .envs(env::vars().filter(|(name, _)| needed(name)))
+        .env("COMPOSE_DISABLE_ENV_FILE", "1");
+    command
 }
 
 /// Runs a command to its end and returns what it prints; panics with all of it if it fails.
