@@ -7,9 +7,11 @@ mod value;
 use std::{
     ffi::{OsStr, OsString},
     fmt::{self, Display},
+    net::Ipv6Addr,
     str::FromStr,
 };
 
+use actix_web::{dev::ServiceRequest, web::Data};
 use serde::{Deserialize, Deserializer};
 
 pub use self::value::{
@@ -121,26 +123,24 @@ impl Config {
         }
     }
 
-    /// The address to listen on.
-    pub fn address(&self) -> Address {
-        self.bind.clone()
+    /// The configuration that the server handed to a request.
+    pub fn of(request: &ServiceRequest) -> &Self {
+        let config = request.app_data::<Data<Self>>();
+        config.expect("the server hands it to every request")
     }
 
     /// `PORT` changes where `BIND` says to listen.
     fn with_port(mut self) -> Self {
-        let (Some(port), Some(bind)) = (
-            self.port.0,
-            self.origins.iter_mut().find(|it| it.name == "BIND"),
-        ) else {
-            return self;
-        };
-        self.bind = match self.bind {
-            Address::Tcp(address) if bind.set => Address::Tcp((address.ip(), port.get()).into()),
-            Address::Tcp(_) => Address::Tcp((std::net::Ipv6Addr::UNSPECIFIED, port.get()).into()),
-            unix => return Self { bind: unix, ..self },
-        };
-        bind.value = self.bind.to_string();
-        bind.from = "PORT";
+        let bind = self.origins.iter_mut().find(|origin| origin.name == "BIND");
+        if let (Address::Tcp(address), Some(port), Some(bind)) = (&mut self.bind, self.port.0, bind)
+        {
+            if !bind.set {
+                address.set_ip(Ipv6Addr::UNSPECIFIED.into());
+            }
+            address.set_port(port.get());
+            bind.value = address.to_string();
+            bind.from = "PORT";
+        }
         self
     }
 

@@ -15,7 +15,6 @@ use actix_web::{
         header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
     },
     middleware::Next,
-    web::Data,
 };
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
@@ -37,7 +36,7 @@ pub const MAX_UNWANTED: usize = 10 * 1024 * 1024;
 enum Verdict {
     /// It is no request that HTTP allows, or one past our limits.
     Unacceptable(StatusCode),
-    /// It is a good one, for a host that is not ours.
+    /// It is a good one, but for a host that is not ours, or for a tunnel.
     Stranger,
 }
 
@@ -102,17 +101,12 @@ fn judge(request: &ServiceRequest) -> Result<(), Verdict> {
     let Some(Ok(authority)) = authority(head).map(Authority::parse) else {
         return Err(malformed);
     };
-    // CONNECT asks for a tunnel, and actix has already mistaken what follows for a body without an end.
-    if head.method == Method::CONNECT || !config(request).allowed_hosts.allows(&authority) {
+    // A service that waits for the end of such a body waits for ever; WebSockets begin with GET (RFC 6455 §4.1).
+    let endless = ends_with_the_connection(head) && head.method != Method::GET;
+    if endless || !Config::of(request).allowed_hosts.allows(&authority) {
         return Err(Verdict::Stranger);
     }
     Ok(())
-}
-
-fn config(request: &ServiceRequest) -> &Config {
-    request
-        .app_data::<Data<Config>>()
-        .expect("the server hands every request its configuration")
 }
 
 /// Whom the request is for: the target's authority if it has one, else the Host; both, if sent, must be the same

@@ -19,7 +19,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
     middleware::Next,
-    web::{Bytes, Data},
+    web::Bytes,
 };
 use chrono::{SecondsFormat, Utc};
 use env_logger::fmt::Formatter;
@@ -71,10 +71,10 @@ pub async fn access_line<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BodyWithLine>, Error> {
-    let config = request.app_data::<Data<Config>>().cloned();
-    let config = config.expect("the server hands every request its configuration");
-    let client = client(&request, &config);
-    let id = request_id(&request, &config);
+    let config = Config::of(&request);
+    let client = client(&request, config);
+    let id = request_id(&request, config);
+    let names_replica = config.served_by.0;
     let mut line = Line {
         id: id.clone(),
         client: client.addr.map_or("-".to_owned(), |addr| addr.to_string()),
@@ -92,7 +92,7 @@ pub async fn access_line<B: MessageBody + 'static>(
     line.status = answer.status().as_u16();
     let headers = answer.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::try_from(id)?);
-    if config.served_by.0 {
+    if names_replica {
         headers.insert(SERVED_BY, HeaderValue::from_str(&REPLICA)?);
     }
     Ok(answer

@@ -90,5 +90,5 @@ async fn serve() -> Result<(), Fault> {
 /// Container engines know 0 and 1 alone from a health check, so a configuration that can't be used is 1 here.
 fn ask() -> Result<(), Fault> {
     let config = configured().map_err(|Fault(_, message)| Fault(1, message))?;
-    healthcheck::ask(&config.address()).map_err(|error| Fault(1, error))
+    healthcheck::ask(&config.bind).map_err(|error| Fault(1, error))
 }

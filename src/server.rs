@@ -75,9 +75,7 @@ impl fmt::Display for BindError {
 /// # Errors
 /// If it can't be bound. Nothing has been started then.
 pub fn build(config: Config) -> Result<Server, BindError> {
-    let address = config.address();
-    let asked = address.clone();
-    let refused = |error| BindError(asked.clone(), error);
+    let refused = |error| BindError(config.bind.clone(), error);
     let stop = StopSignals::listen().map_err(refused)?;
     let drain = Drain::default();
     let stopped = stop.drained(drain.clone(), config.drain_seconds.into());
@@ -98,19 +96,19 @@ pub fn build(config: Config) -> Result<Server, BindError> {
             .wrap(from_fn(last::cut))
     })
     .on_connect(last::connected)
-    .workers(config.web_concurrency.into())
+    .workers(config.web_concurrency.clone().into())
     .keep_alive(keep_alive(config.keep_alive.into()))
     .tcp_nodelay(true)
     .shutdown_timeout(Duration::from(config.shutdown_seconds).as_secs_f64().ceil() as u64)
     .shutdown_signal(stopped);
 
-    let (address, server) = match address {
+    let (address, server) = match &config.bind {
         Address::Unix(path) => {
-            let listener = listen_unix(&path).map_err(refused)?;
-            (Address::Unix(path), server.listen_uds(listener))
+            let listener = listen_unix(path).map_err(refused)?;
+            (config.bind.clone(), server.listen_uds(listener))
         }
         Address::Tcp(address) => {
-            let listener = listen_tcp(address).map_err(refused)?;
+            let listener = listen_tcp(*address).map_err(refused)?;
             let bound = listener.local_addr().map_err(refused)?;
             (Address::Tcp(bound), server.listen(listener))
         }

@@ -18,7 +18,6 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::Method,
     middleware::Next,
-    web::Data,
 };
 use percent_encoding::percent_decode_str;
 
@@ -32,8 +31,7 @@ pub async fn serve<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    let config = request.app_data::<Data<Config>>();
-    let file = config.and_then(|config| find(request.method(), request.path(), config));
+    let file = find(request.method(), request.path(), Config::of(&request));
     let Some(file) = file.and_then(|path| NamedFile::open(path).ok()) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
