@@ -5,19 +5,22 @@ mod common;
 use std::{
     collections::BTreeMap,
     fs,
-    net::SocketAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::Command,
     time::SystemTime,
 };
 
 use chrono::{NaiveDateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use common::{root, solo::wait_for, stack, stack::docker, wire::get};
+use common::{
+    container::{Container, image},
+    root,
+    solo::wait_for,
+    stack::{self, docker},
+    wire::get,
+};
 
 /// As bare as a container can be: a user that the image does not know, nothing writable, no right, no network.
 const BARE: &[&str] = &[
@@ -27,106 +30,6 @@ const BARE: &[&str] = &[
     "--security-opt=no-new-privileges",
     "--network=none",
 ];
-
-/// What the engine says of an image.
-fn image(name: &str) -> Value {
-    let mut inspect = Command::new("docker");
-    let output = inspect.args(["image", "inspect", name]).output();
-    let output = output.expect("Docker is needed: there is no `docker` command");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "the image {name} is needed; `make up` makes it: {said}"
-    );
-    let mut list: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    list.remove(0)
-}
-
-/// A container; it is gone when this is dropped.
-struct Container {
-    name: String,
-}
-
-impl Container {
-    /// `docker run` in the background.
-    fn run(options: &[&str], image: &str, command: &[&str]) -> Self {
-        Self::make(&["run", "--detach"], options, image, command)
-    }
-
-    /// A container that never runs.
-    fn create(image: &str) -> Self {
-        Self::make(&["create"], &[], image, &[])
-    }
-
-    fn make(verb: &[&str], options: &[&str], image: &str, command: &[&str]) -> Self {
-        self::image(image);
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let this = Self {
-            name: format!("berth-test-{}-image-{count}", std::process::id()),
-        };
-        docker(&[verb, &["--name", &this.name], options, &[image], command].concat());
-        this
-    }
-
-    /// Where its port is published.
-    fn address(&self, port: u16) -> SocketAddr {
-        let address = docker(&["port", &self.name, &port.to_string()]);
-        address.trim().parse().expect("one address")
-    }
-
-    /// Whether a command in it succeeds, now.
-    fn answers(&self, command: &[&str]) -> bool {
-        let arguments = [&["exec", &self.name], command].concat();
-        let output = Command::new("docker").args(arguments).output();
-        output.unwrap().status.success()
-    }
-
-    /// Waits until the app's own health check says that it is ready.
-    fn wait_until_ready(&self) {
-        wait_for(|| self.answers(&["/berth", "healthcheck"]).then_some(()));
-    }
-
-    /// Stops it as the engine does, with a grace of 10 seconds, and returns its exit code.
-    fn stop(&self) -> i32 {
-        docker(&["stop", "--time", "10", &self.name]);
-        self.exit_code().expect("it has stopped")
-    }
-
-    /// None while it runs.
-    fn exit_code(&self) -> Option<i32> {
-        let state = docker(&[
-            "inspect",
-            "--format",
-            "{{.State.Status}} {{.State.ExitCode}}",
-            &self.name,
-        ]);
-        state.trim().strip_prefix("exited ")?.parse().ok()
-    }
-
-    /// Unpacks a folder of it.
-    fn unpack(&self, folder: &str) -> TempDir {
-        let target = tempfile::tempdir().unwrap();
-        let tar = match folder {
-            "/" => format!("docker export {}", self.name),
-            _ => format!("docker cp {}:{folder}/. -", self.name),
-        };
-        let unpack = format!(
-            "{tar} | tar --extract --preserve-permissions --directory {}",
-            target.path().display()
-        );
-        stack::run(Command::new("bash").args(["-o", "pipefail", "-c", &unpack]));
-        target
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        let mut remove = Command::new("docker");
-        remove.args(["rm", "--force", "--volumes", &self.name]);
-        let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    }
-}
 
 /// Runs an image to its end; returns its exit code and what it said.
 fn run(image: &str, options: &[&str], command: &[&str]) -> (i32, String) {

@@ -148,3 +148,22 @@ fn every_place_names_the_same_rust() {
         "rust-version is {oldest}, the toolchain {channel}"
     );
 }
+
+#[test]
+fn nginx_and_the_app_alone_call_files_the_same() {
+    let types = text("nginx/mime.types");
+    let lines = types
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(';'));
+    let mut count = 0;
+    for line in lines {
+        let mut words = line.split_whitespace();
+        let kind = words.next().unwrap();
+        for extension in words {
+            count += 1;
+            let app = actix_files::file_extension_to_mime(extension);
+            assert_eq!(app.to_string(), kind, ".{extension}");
+        }
+    }
+    assert!(count > 40, "{count} extensions were found");
+}

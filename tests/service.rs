@@ -172,12 +172,31 @@ impl Question {
                 );
                 expect(!body.ends_with('\n'), "the body ends in a newline".into());
             }
-            file => {
-                let file = fs::read(root().join("static").join(file)).expect("a file of the site");
+            name => {
+                expect(kind == kind_of(name), format!("the type is {kind}"));
+                // Replicas and nginx must agree on it, and an inode or a build's time differs.
+                let tag = reply.header("etag");
+                expect(tag.is_none(), format!("the tag is {tag:?}"));
+                expect(
+                    reply.header("last-modified").is_some(),
+                    "no time of change".into(),
+                );
+                let file = fs::read(root().join("static").join(name)).expect("a file of the site");
                 expect(reply.body == file, "the body is not the file".into());
             }
         }
         faults
+    }
+}
+
+fn kind_of(name: &str) -> &'static str {
+    match name.rsplit_once('.').expect("an extension").1 {
+        "txt" => "text/plain; charset=utf-8",
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript",
+        "svg" => "image/svg+xml",
+        other => panic!("what type is .{other}?"),
     }
 }
 

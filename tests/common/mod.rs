@@ -1,6 +1,7 @@
 //! What the tests share: a raw HTTP client, the app alone (`solo`), and nginx with replicas (`stack`).
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod container;
 pub mod modes;
 pub mod solo;
 pub mod stack;
