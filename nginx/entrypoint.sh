@@ -37,6 +37,9 @@ fi
 
 mkdir -p "$out"
 
+# On IPv6 too, where the kernel has it.
+{ echo 'listen 8080;'; [ ! -e /proc/net/if_inet6 ] || echo 'listen [::]:8080;'; } > "$out/listen.conf"
+
 # One pattern a host. An address in brackets under * is left to the app, which knows good ones from bad ones.
 printf '%s\n' "$host_list" | awk '
     $0 == "*" { print "\"~^[^[]\" 1;"; next }

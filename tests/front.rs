@@ -191,6 +191,8 @@ fn files_are_served_by_their_plain_name_alone() {
         "a b.txt",
         ".hidden",
         ".well-known/x",
+        "up",
+        "health/live",
         "real/file.txt",
     ] {
         write(name);
@@ -219,6 +221,8 @@ fn files_are_served_by_their_plain_name_alone() {
         "/.hidden",
         "/real/",
         "/real",
+        "/up",
+        "/health/live",
     ] {
         // It asks the app, which is not there.
         assert_eq!(wire::get(address, path, "localhost").status, 502, "{path}");
@@ -229,6 +233,22 @@ fn files_are_served_by_their_plain_name_alone() {
         .unwrap();
     let log = String::from_utf8_lossy(&log.stderr).into_owned();
     assert!(log.contains("no live upstreams"), "nginx says why: {log}");
+}
+
+#[test]
+fn it_listens_on_ipv6_and_has_a_worker_for_each_cpu_that_it_may_use() {
+    let (nginx, _) = front(&["--network=bridge", "--cpus=2"]);
+    // Port 8080 in hexadecimal, on every address; the container's network itself may be without IPv6.
+    let sockets = docker(&["exec", &nginx.name, "cat", "/proc/net/tcp6"]);
+    let everywhere = format!("{}:1F90", "0".repeat(32));
+    assert!(sockets.contains(&everywhere), "{sockets}");
+    let processes = docker(&["top", &nginx.name]);
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(
+        processes.matches("worker process").count(),
+        cpus.min(2),
+        "{processes}"
+    );
 }
 
 #[test]
