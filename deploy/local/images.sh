@@ -20,10 +20,11 @@ BUILDX_BUILDER=${BUILDX_BUILDER:-$(docker context inspect --format '{{.Name}}')}
 # No attestations: they'd give an unchanged image a new digest, and Compose would restart it.
 export BUILDX_BUILDER BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
+# Marked with the name of the file even where the stack has another one: else each name had images of its own.
 step build "Building the images; the first time takes some minutes" \
     "If it is your change, mend it. If crates could not be fetched, see to the network; if that intercepts TLS, this machine
        must trust its certificate (/usr/local/share/ca-certificates, update-ca-certificates): then make clean, and try again." \
-    docker compose --progress plain build
+    env COMPOSE_PROJECT_NAME="$(project)" docker compose --progress plain build
 
 # What these replaced and nothing runs any more.
 docker image prune --force --filter "label=com.docker.compose.project=$(project)" >>"$cache/build.log"

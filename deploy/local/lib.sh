@@ -40,8 +40,8 @@ work_folder() {
     trap 'rm -rf "$work"' EXIT
 }
 
-# The name by which Compose marks what is ours.
-project() { docker compose config | sed -n 's/^name: //p'; }
+# The project's name in docker-compose.yml, by which Compose marks the images that it builds.
+project() { sed -n 's/^name: //p' docker-compose.yml; }
 
 # step LOG TEXT REMEDY COMMAND…: runs the command, its output in the log file; if it fails, shows the end of that and stops.
 step() {
