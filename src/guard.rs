@@ -53,8 +53,7 @@ pub async fn check<B: MessageBody>(
         }
         Err(Verdict::Stranger) => {
             let body = request.take_payload();
-            let discarded = discard(request.head(), body).await;
-            Some(discarded.err().unwrap_or_else(|| refuse(request.method())))
+            Some(refuse(request.head(), body).await)
         }
         Err(Verdict::Unacceptable(status)) => Some(closing(status)),
     };

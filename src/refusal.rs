@@ -3,14 +3,15 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    dev::{Payload, RequestHead},
     http::{Method, StatusCode, header::ContentType},
-    web::Payload,
+    web,
 };
 
 use crate::guard;
 
 /// `501 Not Implemented` for any method but GET, else `404 Not Found`.
-pub fn refuse(method: &Method) -> HttpResponse {
+fn refusal(method: &Method) -> HttpResponse {
     plain(if method == Method::GET {
         StatusCode::NOT_FOUND
     } else {
@@ -25,10 +26,15 @@ pub fn plain(status: StatusCode) -> HttpResponse {
         .body(status.to_string())
 }
 
-/// The route of last resort. Reads the body before it refuses, so that a malformed one is 400 whatever the path.
-pub async fn last_resort(request: HttpRequest, body: Payload) -> HttpResponse {
-    match guard::discard(request.head(), body.into_inner()).await {
-        Ok(()) => refuse(request.method()),
+/// Reads the body before it refuses, so that a malformed one is 400 whatever the path and the host.
+pub async fn refuse(head: &RequestHead, body: Payload) -> HttpResponse {
+    match guard::discard(head, body).await {
+        Ok(()) => refusal(&head.method),
         Err(refused) => refused,
     }
+}
+
+/// The route of last resort.
+pub async fn last_resort(request: HttpRequest, body: web::Payload) -> HttpResponse {
+    refuse(request.head(), body.into_inner()).await
 }

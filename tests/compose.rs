@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use common::{
     Solo, Stack,
+    container::image,
     solo::wait_for,
     stack::{self, docker, run},
     wire::get,
@@ -19,16 +20,9 @@ const ROUND: usize = 20;
 
 /// Fails with what to do where a stack can't be started.
 fn need_images() {
-    let mut inspect = Command::new("docker");
-    let output = inspect
-        .args(["image", "inspect", "berth-app", "berth-nginx"])
-        .output();
-    let output = output.expect("Docker is needed: there is no `docker` command");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "images are needed that `make up` makes: {said}"
-    );
+    for name in ["berth-app", "berth-nginx"] {
+        image(name);
+    }
 }
 
 /// docker-compose.yml as Compose understands it with these variables.
