@@ -9,7 +9,7 @@ use std::{
 
 use berth::{
     config::{Config, EX_CONFIG},
-    healthcheck, logging, server, site,
+    healthcheck, logging, server, site, time,
 };
 
 const USAGE: &str = "\
@@ -76,7 +76,8 @@ async fn serve() -> Result<(), Fault> {
         log::warn!("the file {file} of the site can't be had: a health path has the same name");
     }
     let workers = usize::from(config.web_concurrency.clone());
-    let server = server::build(config).map_err(|error| Fault(1, error.to_string()))?;
+    let server =
+        server::build(config, time::routes).map_err(|error| Fault(1, error.to_string()))?;
     log::info!(
         "listening on {} (worker threads: {workers})",
         server.address()

@@ -15,14 +15,14 @@ use actix_web::{
     App, HttpServer,
     http::KeepAlive,
     middleware::from_fn,
-    web::{self, Data},
+    web::{self, Data, ServiceConfig},
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     config::{Address, Config},
     drain::{Drain, StopSignals},
-    guard, health, last, logging, refusal, site, time,
+    guard, health, last, logging, refusal, site,
 };
 
 /// Connections that may wait to be accepted.
@@ -70,11 +70,11 @@ impl fmt::Display for BindError {
     }
 }
 
-/// Binds the configured address.
+/// Binds the configured address, to serve `service`: what adds its routes.
 ///
 /// # Errors
 /// If it can't be bound. Nothing has been started then.
-pub fn build(config: Config) -> Result<Server, BindError> {
+pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, BindError> {
     let refused = |error| BindError(config.bind.clone(), error);
     let stop = StopSignals::listen().map_err(refused)?;
     let drain = Drain::default();
@@ -87,7 +87,7 @@ pub fn build(config: Config) -> Result<Server, BindError> {
         App::new()
             .app_data(shared.clone())
             .app_data(drain.clone())
-            .configure(time::routes)
+            .configure(service)
             .default_service(web::to(refusal::last_resort))
             .wrap(from_fn(site::serve))
             .wrap(from_fn(guard::check))
