@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes the parts of nginx's configuration that depend on the environment, then runs the command given (nginx).
 # usage: entrypoint.sh COMMAND [ARGUMENT…]
-# Reads ALLOWED_HOSTS, STATIC_PREFIX and TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs).
+# Reads ALLOWED_HOSTS, DRAIN_SECONDS, STATIC_PREFIX and TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs).
 set -eu
 
 out=/tmp/berth
@@ -25,6 +25,9 @@ check ALLOWED_HOSTS "$hosts" "$host_list" '\*|\[[0-9a-f:.]*:[0-9a-f:.]*\]|\.?[a-
 prefix=${STATIC_PREFIX:-/}
 check STATIC_PREFIX "$prefix" "$prefix" '/|(/[A-Za-z0-9_-]+)+/?' \
     'write / or a path such as /static, of letters, digits, - and _'
+
+drain=${DRAIN_SECONDS:-2.5}
+check DRAIN_SECONDS "$drain" "$drain" '[0-9]{1,5}(\.[0-9]*)?' 'write seconds, such as 5 or 2.5'
 
 proxies=$(entries "${TRUSTED_PROXIES:-}")
 check TRUSTED_PROXIES "${TRUSTED_PROXIES:-}" "${proxies:-::}" '([0-9.]+|[0-9a-f.:]*:[0-9a-f.:]*)(/[0-9]+)?' \
@@ -54,6 +57,13 @@ printf '%s' "$proxies" | sed '/./s/.*/& 1;/' > "$out/trusted_proxies.conf"
 # The DNS server of the container. An answer is asked for anew every two seconds, whatever its lifetime.
 awk '$1 == "nameserver" { list = list " " (index($2, ":") ? "[" $2 "]" : $2) } END { print "resolver" list " valid=1s;" }' \
     /etc/resolv.conf > "$out/resolver.conf"
+
+# The replicas. One failure takes one out of turn: for longer than it needs to drain, and to be forgotten by the resolver
+# (2 s, and as long once more). The second line has the same replicas once more, for when all of them are out of turn.
+awk -v drain="$drain" 'BEGIN {
+    print "server app:8080 resolve max_fails=1 fail_timeout=" int(drain + 0.999) + 5 "s;"
+    print "server app:8080 resolve backup max_fails=0;"
+}' > "$out/replicas.conf"
 
 # The CPU quota of the container's cgroup (v2, else v1), at least 1; without one, what the machine has.
 cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us 2>/dev/null |

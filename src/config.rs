@@ -15,7 +15,8 @@ use actix_web::{dev::ServiceRequest, web::Data};
 use serde::{Deserialize, Deserializer};
 
 pub use self::value::{
-    Address, LogFilter, LogFormat, Port, Seconds, StaticDir, StaticPrefix, Switch, Workers, Zone,
+    Address, Front, LogFilter, LogFormat, Port, Seconds, StaticDir, StaticPrefix, Switch, Workers,
+    Zone,
 };
 use crate::{hosts::AllowedHosts, proxies::TrustedProxies};
 
@@ -81,6 +82,8 @@ variables! {
         "seconds that an idle connection is kept, longer than any router's (60 to 90); 620 behind Google's; 0 keeps none";
     drain_seconds: Seconds = "DRAIN_SECONDS", "2.5",
         "seconds of serving on after SIGTERM, with readiness failing";
+    front: Front = "FRONT", "",
+        "`host:port` of the nginx in front, which is told when the drain begins; set in docker-compose.yml";
     shutdown_seconds: Seconds = "SHUTDOWN_SECONDS", "5",
         "seconds that requests in flight then have to finish";
     log_format: LogFormat = "LOG_FORMAT", "text",

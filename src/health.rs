@@ -12,7 +12,6 @@ use actix_web::{
         header::{CACHE_CONTROL, ContentType},
     },
     middleware::Next,
-    web::Data,
 };
 
 use crate::drain::Drain;
@@ -31,7 +30,10 @@ pub async fn answer<B: MessageBody>(
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let status = match request.path() {
-        READY if is_draining(&request) => StatusCode::SERVICE_UNAVAILABLE,
+        READY if Drain::of(&request).has_begun() => {
+            Drain::of(&request).refused_probe(request.query_string());
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         path if path == READY || LIVE.contains(&path) => StatusCode::OK,
         _ => return Ok(next.call(request).await?.map_into_left_body()),
     };
@@ -40,10 +42,4 @@ pub async fn answer<B: MessageBody>(
         .content_type(ContentType::plaintext())
         .body(status.canonical_reason().unwrap_or_default());
     Ok(request.into_response(answer).map_into_right_body())
-}
-
-fn is_draining(request: &ServiceRequest) -> bool {
-    request
-        .app_data::<Data<Drain>>()
-        .is_some_and(|drain| drain.has_begun())
 }

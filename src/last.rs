@@ -1,5 +1,6 @@
 //! Ends a connection with the answer that is said to be its last: what a client sends behind it "MUST NOT" be processed
-//! (RFC 9112 §9.6). actix would go on with what it has read by then, and stay connected.
+//! (RFC 9112 §9.6). actix would go on with what it has read by then, and stay connected. While the process drains, every
+//! answer is the last.
 
 use std::{any::Any, cell::Cell, convert::Infallible, time::Duration};
 
@@ -13,6 +14,8 @@ use actix_web::{
     web::Bytes,
 };
 use futures_util::stream;
+
+use crate::drain::Drain;
 
 /// How long the last answer has to leave actix's buffer; most are gone at once.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -43,7 +46,12 @@ pub async fn cut<B: MessageBody>(
             .map_into_right_body());
     }
     let asked = request.head().connection_type() == ConnectionType::Close;
+    let drain = Drain::of(&request).clone();
     let mut answer = next.call(request).await?;
+    if drain.has_begun() {
+        let head = answer.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     // actix recycles the heads of answers, with the version of whoever had it last.
     answer.response_mut().head_mut().version = Version::HTTP_11;
     let is_last = asked || answer.response().head().connection_type() == ConnectionType::Close;

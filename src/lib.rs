@@ -11,13 +11,15 @@
 //! 9. [`time`] is the service: **the one module that you replace**.
 //! 10. [`refusal`] is where everything else ends.
 //!
-//! [`drain`] ends the process on SIGTERM, and [`healthcheck`] is the other side of [`health`].
+//! [`drain`] ends the process on SIGTERM, of which it tells the [`front`]; [`healthcheck`] is the other side of
+//! [`health`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod config;
 pub mod drain;
+pub mod front;
 pub mod guard;
 pub mod health;
 pub mod healthcheck;

@@ -46,6 +46,7 @@ impl Server {
         if let Address::Unix(path) = &self.address {
             let _ = fs::remove_file(path);
         }
+        log::info!("stopped");
         ended
     }
 }
@@ -78,7 +79,12 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     let refused = |error| BindError(config.bind.clone(), error);
     let stop = StopSignals::listen().map_err(refused)?;
     let drain = Drain::default();
-    let stopped = stop.drained(drain.clone(), config.drain_seconds.into());
+    let stopped = stop.drained(
+        drain.clone(),
+        config.drain_seconds.into(),
+        config.front.clone(),
+        config.shutdown_seconds.into(),
+    );
 
     let shared = Data::new(config.clone());
     let drain = Data::new(drain);

@@ -49,12 +49,45 @@ fn nginx_and_the_app_alone_have_the_same_limits() {
     assert_eq!(body, guard::MAX_UNWANTED, "bytes of a body");
 }
 
+/// A time of nginx/conf.d/upstream.conf, in seconds.
+fn upstream_seconds(name: &str) -> f64 {
+    let upstream = text("nginx/conf.d/upstream.conf");
+    let time = directive(&upstream, name).strip_suffix('s');
+    time.and_then(|it| it.parse().ok()).expect("seconds")
+}
+
 #[test]
 fn nginx_lets_an_idle_connection_go_before_the_app_does() {
-    let upstream = text("nginx/conf.d/upstream.conf");
-    let idle = directive(&upstream, "keepalive_timeout").strip_suffix('s');
-    let idle: f64 = idle.and_then(|it| it.parse().ok()).expect("seconds");
+    let idle = upstream_seconds("keepalive_timeout");
     assert!(idle < seconds("KEEP_ALIVE"), "nginx keeps it for {idle} s");
+}
+
+/// nginx asks the resolver anew one second after the answer's lifetime of `valid=1s`.
+const RESOLVE: f64 = 2.0;
+
+#[test]
+fn nginx_knows_new_replicas_before_an_old_one_stops_listening() {
+    let entrypoint = text("nginx/entrypoint.sh");
+    assert!(
+        entrypoint.contains("list \" valid=1s;\""),
+        "RESOLVE has changed"
+    );
+    assert!(seconds("DRAIN_SECONDS") > RESOLVE);
+}
+
+#[test]
+fn a_stop_fits_into_the_shortest_grace_of_a_platform() {
+    assert!(seconds("DRAIN_SECONDS") + seconds("SHUTDOWN_SECONDS") < 8.0);
+}
+
+#[test]
+fn nginx_tries_again_only_where_it_could_not_send() {
+    assert!(
+        upstream_seconds("proxy_connect_timeout") < upstream_seconds("proxy_next_upstream_timeout")
+    );
+    assert!(
+        upstream_seconds("proxy_next_upstream_timeout") < upstream_seconds("proxy_read_timeout")
+    );
 }
 
 #[test]

@@ -67,7 +67,12 @@ fn draining_lines(app: &Solo) -> usize {
 
 #[test]
 fn a_request_in_flight_gets_its_answer() {
-    for signals in [&["TERM"][..], &["INT"], &["TERM", "TERM", "INT"]] {
+    for signals in [
+        &["TERM"][..],
+        &["INT"],
+        &["QUIT"],
+        &["TERM", "TERM", "INT", "QUIT"],
+    ] {
         let mut app = Solo::start(&[("DRAIN_SECONDS", "0.1"), ("SHUTDOWN_SECONDS", LONG)]);
         let request = InFlight::begin(app.address);
         for signal in signals {
@@ -93,7 +98,7 @@ fn a_request_in_flight_gets_its_answer() {
 #[test]
 fn requests_are_served_during_the_drain() {
     let app = Solo::start(&[("DRAIN_SECONDS", LONG)]);
-    for signal in ["TERM", "TERM", "INT"] {
+    for signal in ["TERM", "TERM", "INT", "QUIT"] {
         app.signal(signal);
         app.log_line(|line| line.contains("SIGTERM: draining for 3600 s"));
         assert_eq!(wire::get(app.address, "/", "localhost").status, 200);
@@ -103,6 +108,70 @@ fn requests_are_served_during_the_drain() {
         assert!(request.finish().starts_with("HTTP/1.1 501 "));
     }
     assert_eq!(draining_lines(&app), 1);
+}
+
+#[test]
+fn an_answer_during_the_drain_is_the_last_of_its_connection() {
+    let app = Solo::start(&[("DRAIN_SECONDS", LONG)]);
+    let targets = ["/", "/about.html", "/nothing-here", "/up", "/health/ready"];
+    let ask = |target: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        wire::converse(app.address, &[&request, &request], false, 1, wire::PATIENCE)
+    };
+    for target in targets {
+        let last = &wire::ask(
+            app.address,
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        );
+        assert_eq!(last.header("Connection"), None, "{target} before the drain");
+    }
+    app.signal("TERM");
+    app.log_line(|line| line.contains("draining for"));
+    for target in targets {
+        let exchange = ask(target);
+        let [answer] = &exchange.replies[..] else {
+            panic!("{target}: not one answer: {exchange:?}")
+        };
+        assert_eq!(answer.header("Connection"), Some("close"), "{target}");
+        assert!(exchange.closed, "{target}: {exchange:?}");
+    }
+}
+
+#[test]
+fn each_step_of_the_end_is_a_line_of_the_log() {
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "0.1"), ("SHUTDOWN_SECONDS", "1")]);
+    app.signal("QUIT");
+    assert_eq!(app.ended().code(), Some(0));
+    let log = app.log();
+    let said: Vec<&str> = log
+        .iter()
+        .filter_map(|line| line.split_once(" INFO  berth::")?.1.split_once(' '))
+        .map(|(_, said)| said)
+        .collect();
+    let steps = [
+        "SIGQUIT: draining for 0.1 s",
+        "drained: listening no more; requests in flight have 1 s",
+        "stopped",
+    ];
+    assert!(said.ends_with(&steps), "{log:?}");
+}
+
+#[test]
+fn a_front_that_cannot_be_told_is_named() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let deaf = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    for (front, says) in [
+        ("nowhere.invalid:8080", "nowhere.invalid:8080 can't be told"),
+        (deaf.as_str(), "has not asked this replica for readiness"),
+    ] {
+        let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("FRONT", front)]);
+        app.signal("TERM");
+        assert_eq!(app.ended().code(), Some(0));
+        let log = app.log();
+        let warning = log.iter().find(|line| line.contains(says));
+        assert!(warning.is_some_and(|it| it.contains(" WARN ")), "{log:?}");
+    }
 }
 
 #[test]

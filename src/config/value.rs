@@ -3,7 +3,7 @@
 
 use std::{
     fmt::{self, Display},
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     num::{NonZeroU16, NonZeroUsize},
     path::{Path, PathBuf},
     str::FromStr,
@@ -72,6 +72,42 @@ impl FromStr for Port {
 impl Display for Port {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |port| port.fmt(out))
+    }
+}
+
+/// Host and port of what is in front of the app, or none.
+#[derive(Clone, Debug)]
+pub struct Front(pub Option<String>);
+
+impl FromStr for Front {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.rsplit_once(':') {
+            None if text.is_empty() => Ok(Self(None)),
+            Some((host, port)) if is_host(host) && port.parse::<NonZeroU16>().is_ok() => {
+                Ok(Self(Some(text.to_owned())))
+            }
+            _ => Err("not a host and a port; write one such as nginx:8080".into()),
+        }
+    }
+}
+
+/// A name or an address, an IPv6 one in brackets.
+fn is_host(text: &str) -> bool {
+    let bare = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let ipv6 = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    match ipv6 {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !text.is_empty() && text.chars().all(bare),
+    }
+}
+
+impl Display for Front {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|front| front.fmt(out))
     }
 }
 

@@ -1,0 +1,70 @@
+//! Tells the nginx in front that this replica is about to stop listening.
+//!
+//! nginx tries another replica when one answers its readiness probe with 503, and then leaves that one alone for the
+//! `fail_timeout` of nginx/conf.d/upstream.conf. A probe through nginx goes to whichever replica is next, so a draining
+//! one asks nginx for readiness until nginx has asked *it*. Nothing but the probe is refused for this, so no request
+//! has to be repeated, and no answer of the service can be mistaken for a draining replica's.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{config::Front, drain::Drain, health::READY};
+
+/// Time for each of connecting, asking and hearing the answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two probes, once nginx knows: a reload makes it forget.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Starts to tell every address of the front, and goes on for `wait`, on threads of its own.
+pub fn leave(front: Front, drain: &Drain, wait: Duration) {
+    let Front(Some(front)) = front else { return };
+    let (drain, until) = (drain.clone(), Instant::now() + wait);
+    thread::spawn(move || match front.to_socket_addrs() {
+        Ok(addresses) => {
+            for address in addresses {
+                let drain = drain.clone();
+                thread::spawn(move || tell(address, &drain, until));
+            }
+        }
+        Err(error) => {
+            log::warn!("{front} can't be told: {error}; is FRONT right, and is it running?")
+        }
+    });
+}
+
+fn tell(front: SocketAddr, drain: &Drain, until: Instant) {
+    let ticket = format!("leaving={:016x}", fastrand::u64(..));
+    drain.expect(ticket.clone());
+    let mut told = false;
+    while Instant::now() < until {
+        let asked = probe(front, &ticket);
+        if !told && !drain.still_expects(&ticket) {
+            told = true;
+            log::info!("{front} knows, and sends its requests elsewhere");
+        }
+        if told || asked.is_err() {
+            thread::sleep(PAUSE);
+        }
+    }
+    if !told {
+        log::warn!(
+            "{front} has not asked this replica for readiness: it may still send requests, and lose them"
+        );
+    }
+}
+
+/// `GET /health/ready?TICKET`, whatever the answer.
+fn probe(front: SocketAddr, ticket: &str) -> io::Result<()> {
+    let mut socket = TcpStream::connect_timeout(&front, PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    write!(
+        socket,
+        "GET {READY}?{ticket} HTTP/1.0\r\nUser-Agent: berth\r\n\r\n"
+    )?;
+    socket.read_to_end(&mut Vec::new()).map(drop)
+}
