@@ -1,9 +1,10 @@
 //! From SIGTERM to the end, with nothing lost. Each step is a line of the log:
 //!
 //! 1. The signal. Readiness fails at once, every answer is the last of its connection, and the [`front`], if one is
-//!    configured, is told to send nothing more. Requests are served as ever, for [`Config::drain_seconds`].
-//! 2. The listener closes. Behind our front nobody notices: it has been sending its requests elsewhere. Requests in
-//!    flight have [`Config::shutdown_seconds`] to finish.
+//!    configured, is told to send nothing more. Requests are served as ever, for [`Config::drain_seconds`] and until
+//!    there have been none for a while.
+//! 2. The listener closes, and as nobody asks any more, nobody is refused. Requests in flight have what is left of
+//!    [`Config::shutdown_seconds`] to finish.
 //! 3. The end, with exit code 0.
 //!
 //! A replica never refuses a request that it has accepted, so that no answer has to be sent in place of a handler's.
@@ -14,16 +15,20 @@
 use std::{
     future::poll_fn,
     io,
+    net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
-    dev::ServiceRequest,
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
     rt::{
         signal::unix::{Signal, SignalKind, signal},
         time::sleep,
@@ -31,7 +36,14 @@ use actix_web::{
     web::Data,
 };
 
-use crate::{config::Front, front};
+use crate::{config::Config, front};
+
+/// So long nobody must have asked before the listener closes.
+pub const QUIET: Duration = Duration::from_millis(500);
+/// Of the time to shut down, so much is left to requests in flight even if the front never stops to ask.
+pub const RESERVE: Duration = Duration::from_secs(1);
+/// Between two looks at whether it is quiet.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Whether the process has been asked to stop; shared by all workers.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +52,10 @@ pub struct Drain(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     begun: AtomicBool,
-    /// What [`front`] waits to see come back; taken out when it has.
-    tickets: Mutex<Vec<String>>,
+    /// When the last request came since then.
+    last_request: Mutex<Option<Instant>>,
+    /// What [`front`] waits to see come back from which address; taken out when it has.
+    tickets: Mutex<Vec<(String, SocketAddr)>>,
 }
 
 impl Drain {
@@ -60,27 +74,34 @@ impl Drain {
         self.0.begun.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for a readiness probe with this query, which nobody else can guess.
-    pub fn expect(&self, ticket: String) {
-        self.tickets(|tickets| tickets.push(ticket));
+    fn last_request(&self) -> MutexGuard<'_, Option<Instant>> {
+        let last = self.0.last_request.lock();
+        last.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.last_request()
+            .is_none_or(|last| last.elapsed() > QUIET)
+    }
+
+    /// Waits for this front to send a readiness probe with this query, which nobody else can guess.
+    pub fn expect(&self, ticket: String, front: SocketAddr) {
+        self.tickets().push((ticket, front));
     }
 
     /// Notes that a probe with this query has been told that the replica is not ready.
     pub fn refused_probe(&self, query: &str) {
-        self.tickets(|tickets| tickets.retain(|ticket| ticket != query));
+        self.tickets().retain(|(ticket, _)| ticket != query);
     }
 
-    /// Whether no such probe has come yet.
-    pub fn still_expects(&self, ticket: &str) -> bool {
-        self.tickets(|tickets| tickets.iter().any(|expected| expected == ticket))
+    /// Whether this front has sent no such probe yet.
+    pub fn still_expects(&self, front: SocketAddr) -> bool {
+        self.tickets().iter().any(|(_, address)| *address == front)
     }
 
-    fn tickets<T>(&self, of: impl FnOnce(&mut Vec<String>) -> T) -> T {
-        of(&mut self
-            .0
-            .tickets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner))
+    fn tickets(&self) -> MutexGuard<'_, Vec<(String, SocketAddr)>> {
+        let tickets = self.0.tickets.lock();
+        tickets.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,17 +129,45 @@ impl StopSignals {
         .await
     }
 
-    /// Resolves when the drain is over and the server may close its listener. Some platforms signal twice, so a second
-    /// signal changes nothing.
-    pub async fn drained(mut self, drain: Drain, wait: Duration, front: Front, shutdown: Duration) {
+    /// Resolves when the drain is over and the server may close its listener, with what is left of the time to shut
+    /// down. Some platforms signal twice, so a second signal changes nothing.
+    pub async fn drained(mut self, drain: Drain, config: Config) -> Duration {
+        let wait = Duration::from(config.drain_seconds);
+        let shutdown = Duration::from(config.shutdown_seconds);
         let name = self.next().await;
         drain.begin();
         log::info!("{name}: draining for {} s", wait.as_secs_f32());
-        front::leave(front, &drain, wait);
+        let end = Instant::now() + wait + shutdown;
+        let latest = end - RESERVE.min(shutdown);
+        front::leave(config.front, &drain, latest);
         sleep(wait).await;
-        log::info!(
-            "drained: listening no more; requests in flight have {} s",
-            shutdown.as_secs_f32()
-        );
+        while !drain.is_quiet() && Instant::now() < latest {
+            sleep(LOOK).await;
+        }
+        if drain.is_quiet() {
+            log::info!("drained: nobody asks, listening no more");
+        } else {
+            log::warn!(
+                "not drained, but out of time: listening no more; whoever still asks is refused"
+            );
+        }
+        for (_, front) in drain.tickets().iter() {
+            log::warn!(
+                "{front} has not asked for readiness: it may still send requests, and lose them"
+            );
+        }
+        end.saturating_duration_since(Instant::now())
     }
+}
+
+/// Notes when a request comes during the drain.
+pub async fn note<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let drain = Drain::of(&request);
+    if drain.has_begun() {
+        *drain.last_request() = Some(Instant::now());
+    }
+    next.call(request).await
 }

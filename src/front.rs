@@ -19,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two probes, once nginx knows: a reload makes it forget.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Starts to tell every address of the front, and goes on for `wait`, on threads of its own.
-pub fn leave(front: Front, drain: &Drain, wait: Duration) {
+/// Starts to tell every address of the front, and goes on `until` the listener is closed, on threads of its own.
+pub fn leave(front: Front, drain: &Drain, until: Instant) {
     let Front(Some(front)) = front else { return };
-    let (drain, until) = (drain.clone(), Instant::now() + wait);
+    let drain = drain.clone();
     thread::spawn(move || match front.to_socket_addrs() {
         Ok(addresses) => {
             for address in addresses {
@@ -38,22 +38,17 @@ pub fn leave(front: Front, drain: &Drain, wait: Duration) {
 
 fn tell(front: SocketAddr, drain: &Drain, until: Instant) {
     let ticket = format!("leaving={:016x}", fastrand::u64(..));
-    drain.expect(ticket.clone());
+    drain.expect(ticket.clone(), front);
     let mut told = false;
     while Instant::now() < until {
         let asked = probe(front, &ticket);
-        if !told && !drain.still_expects(&ticket) {
+        if !told && !drain.still_expects(front) {
             told = true;
             log::info!("{front} knows, and sends its requests elsewhere");
         }
         if told || asked.is_err() {
             thread::sleep(PAUSE);
         }
-    }
-    if !told {
-        log::warn!(
-            "{front} has not asked this replica for readiness: it may still send requests, and lose them"
-        );
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::Path,
+    pin::pin,
     time::Duration,
 };
 
@@ -15,13 +16,15 @@ use actix_web::{
     App, HttpServer,
     http::KeepAlive,
     middleware::from_fn,
+    rt::time::timeout,
     web::{self, Data, ServiceConfig},
 };
+use futures_util::future::{Either, select};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     config::{Address, Config},
-    drain::{Drain, StopSignals},
+    drain::{self, Drain, StopSignals},
     guard, health, last, logging, refusal, site,
 };
 
@@ -32,6 +35,9 @@ const BACKLOG: i32 = 1024;
 pub struct Server {
     address: Address,
     actix: actix_web::dev::Server,
+    stop: StopSignals,
+    drain: Drain,
+    config: Config,
 }
 
 impl Server {
@@ -40,9 +46,18 @@ impl Server {
         &self.address
     }
 
-    /// Serves until the process is told to stop and the requests in flight are done.
+    /// Serves until the process is told to stop and the requests in flight are done, or out of time.
     pub async fn run(self) -> io::Result<()> {
-        let ended = self.actix.await;
+        let handle = self.actix.handle();
+        let drained = pin!(self.stop.drained(self.drain, self.config));
+        let ended = match select(self.actix, drained).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((left, server)) => {
+                // Sent by the call; the server obeys as it is polled.
+                drop(handle.stop(true));
+                timeout(left, server).await.unwrap_or(Ok(()))
+            }
+        };
         if let Address::Unix(path) = &self.address {
             let _ = fs::remove_file(path);
         }
@@ -79,25 +94,20 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     let refused = |error| BindError(config.bind.clone(), error);
     let stop = StopSignals::listen().map_err(refused)?;
     let drain = Drain::default();
-    let stopped = stop.drained(
-        drain.clone(),
-        config.drain_seconds.into(),
-        config.front.clone(),
-        config.shutdown_seconds.into(),
-    );
 
     let shared = Data::new(config.clone());
-    let drain = Data::new(drain);
+    let shared_drain = Data::new(drain.clone());
     let server = HttpServer::new(move || {
         // Innermost first: a request meets these from the last to the first, then the service.
         App::new()
             .app_data(shared.clone())
-            .app_data(drain.clone())
+            .app_data(shared_drain.clone())
             .configure(service)
             .default_service(web::to(refusal::last_resort))
             .wrap(from_fn(site::serve))
             .wrap(from_fn(guard::check))
             .wrap(from_fn(logging::access_line))
+            .wrap(from_fn(drain::note))
             .wrap(from_fn(health::answer))
             .wrap(from_fn(last::cut))
     })
@@ -105,8 +115,9 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     .workers(config.web_concurrency.clone().into())
     .keep_alive(keep_alive(config.keep_alive.into()))
     .tcp_nodelay(true)
-    .shutdown_timeout(Duration::from(config.shutdown_seconds).as_secs_f64().ceil() as u64)
-    .shutdown_signal(stopped);
+    // `run` is more exact, and knows the signals.
+    .shutdown_timeout(u64::MAX)
+    .disable_signals();
 
     let (address, server) = match &config.bind {
         Address::Unix(path) => {
@@ -122,6 +133,9 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     Ok(Server {
         address,
         actix: server.map_err(refused)?.run(),
+        stop,
+        drain,
+        config,
     })
 }
 

@@ -9,7 +9,10 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
+    thread,
 };
+
+use berth::drain;
 
 use common::{
     Solo,
@@ -150,10 +153,49 @@ fn each_step_of_the_end_is_a_line_of_the_log() {
         .collect();
     let steps = [
         "SIGQUIT: draining for 0.1 s",
-        "drained: listening no more; requests in flight have 1 s",
+        "drained: nobody asks, listening no more",
         "stopped",
     ];
     assert!(said.ends_with(&steps), "{log:?}");
+}
+
+/// Asks again and again until refused, or as often as told; returns how often there was an answer.
+fn ask_on(address: SocketAddr, path: &str, times: usize) -> usize {
+    let ask = |_: &usize| {
+        thread::sleep(drain::QUIET / 5);
+        let Ok(mut socket) = TcpStream::connect(address) else {
+            return false;
+        };
+        let _ = write!(socket, "GET {path} HTTP/1.0\r\n\r\n");
+        matches!(socket.read(&mut [0; 64]), Ok(length) if length > 0)
+    };
+    (0..times).take_while(ask).count()
+}
+
+#[test]
+fn the_listener_stays_until_nobody_asks_any_more() {
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("SHUTDOWN_SECONDS", LONG)]);
+    app.signal("TERM");
+    assert_eq!(ask_on(app.address, "/", 20), 20);
+    assert_eq!(app.ended().code(), Some(0));
+    app.log_line(|line| line.contains("INFO") && line.contains("drained: nobody asks"));
+}
+
+#[test]
+fn probes_do_not_keep_the_listener() {
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("SHUTDOWN_SECONDS", LONG)]);
+    app.signal("TERM");
+    assert!(ask_on(app.address, "/up", 100) < 100);
+    assert_eq!(app.ended().code(), Some(0));
+}
+
+#[test]
+fn whoever_never_stops_to_ask_is_refused_in_time() {
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("SHUTDOWN_SECONDS", "2")]);
+    app.signal("TERM");
+    assert!(ask_on(app.address, "/", 200) < 200);
+    assert_eq!(app.ended().code(), Some(0));
+    app.log_line(|line| line.contains("WARN") && line.contains("out of time"));
 }
 
 #[test]
@@ -163,7 +205,7 @@ fn a_front_that_cannot_be_told_is_named() {
     drop(nobody);
     for (front, says) in [
         ("nowhere.invalid:8080", "nowhere.invalid:8080 can't be told"),
-        (deaf.as_str(), "has not asked this replica for readiness"),
+        (deaf.as_str(), "has not asked for readiness"),
     ] {
         let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("FRONT", front)]);
         app.signal("TERM");
