@@ -21,8 +21,8 @@ RUN test -d /usr/share/zoneinfo/Europe \
 RUN mkdir /etc/app && echo "berth:x:65532:0::/:/nologin" > /etc/app/passwd
 # The dependencies have a layer of their own: an edit of the source compiles this crate alone.
 COPY Cargo.toml Cargo.lock ./
-# Tests that the manifest names are not in this image.
-RUN sed -i '/^\[\[test\]\]/,/^$/d' Cargo.toml \
+# Tests and their programs, which the manifest names, are not in this image.
+RUN sed -Ei '/^\[\[(test|example)\]\]/,/^$/d' Cargo.toml \
     && mkdir src && touch src/lib.rs && echo "fn main() {}" > src/main.rs \
     && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 COPY src src

@@ -131,7 +131,8 @@ pub fn run(
     }
 }
 
-fn why_no_stack() -> Option<&'static str> {
+/// What is missing for nginx with replicas, if anything is.
+pub fn why_no_stack() -> Option<&'static str> {
     let works = |arguments: &[&str]| {
         let mut docker = Command::new("docker");
         docker

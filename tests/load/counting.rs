@@ -1,0 +1,145 @@
+//! Berth with another service: one that counts what it has processed, for the tests of the stack.
+//!
+//! - `GET /number/{n}` answers `n`.
+//! - `POST /number/{n}` reads the body to its end, counts `n` as processed, and answers `n`.
+//! - `GET` or `POST /status/{code}/{n}` does the same as the POST, and answers with that status.
+//!
+//! `?wait=MILLISECONDS` lets any of them take that long. To count is to append a line to the file of this replica's
+//! name in the folder `COUNT_DIR`: what was processed is known even when the replica was killed. Each answer names its
+//! `VERSION` (default 1) in `X-Version`. It starts to listen after `START_DELAY` seconds (default 0).
+
+use std::{
+    env,
+    fs::{File, OpenOptions},
+    io::Write,
+    path::Path,
+    process::ExitCode,
+    sync::LazyLock,
+    time::Duration,
+};
+
+use actix_web::{
+    Error, HttpResponse, get,
+    http::{StatusCode, header::ContentType},
+    post, routes,
+    rt::time::sleep,
+    web::{self, Payload, Query},
+};
+use berth::{config::Config, healthcheck, logging, server};
+use futures_util::StreamExt;
+use serde::Deserialize;
+
+/// Opened once: what is appended in one write is never torn or overwritten.
+static COUNTS: LazyLock<File> = LazyLock::new(|| {
+    let folder = env::var("COUNT_DIR").expect("COUNT_DIR names the folder to count in");
+    let file = Path::new(&folder).join(&*logging::REPLICA);
+    let opened = OpenOptions::new().create(true).append(true).open(&file);
+    opened.unwrap_or_else(|error| panic!("{} can't be written to: {error}", file.display()))
+});
+
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| env::var("VERSION").unwrap_or_else(|_| "1".into()));
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let asked = env::args().nth(1);
+    let done = match asked.as_deref() {
+        None | Some("serve") => serve().await,
+        Some("healthcheck") => configured().and_then(|config| healthcheck::ask(&config.bind)),
+        Some(other) => Err(format!(
+            "unknown command {other}: there are serve and healthcheck"
+        )),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("counting: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn configured() -> Result<Config, String> {
+    let loaded = Config::load(env::vars_os()).map_err(|mistakes| mistakes.to_string());
+    loaded.map(|(config, _)| config)
+}
+
+async fn serve() -> Result<(), String> {
+    let config = configured()?;
+    logging::start(&config);
+    LazyLock::force(&COUNTS);
+    let delay = env::var("START_DELAY").unwrap_or_default();
+    if !delay.is_empty() {
+        let seconds = delay
+            .parse()
+            .map_err(|_| format!("START_DELAY={delay}: not a number of seconds"))?;
+        log::info!("starting to listen in {seconds} s");
+        sleep(Duration::from_secs_f64(seconds)).await;
+    }
+    let server = server::build(config, routes).map_err(|error| error.to_string())?;
+    log::info!("listening on {}", server.address());
+    server.run().await.map_err(|error| error.to_string())
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(get_number)
+        .service(post_number)
+        .service(any_status);
+}
+
+#[derive(Deserialize)]
+struct Options {
+    /// Milliseconds.
+    #[serde(default)]
+    wait: u64,
+}
+
+#[get("/number/{n}")]
+async fn get_number(n: web::Path<u64>, options: Query<Options>) -> HttpResponse {
+    sleep(Duration::from_millis(options.wait)).await;
+    answer(StatusCode::OK, *n)
+}
+
+#[post("/number/{n}")]
+async fn post_number(
+    n: web::Path<u64>,
+    options: Query<Options>,
+    body: Payload,
+) -> Result<HttpResponse, Error> {
+    process(StatusCode::OK, *n, &options, body).await
+}
+
+#[routes]
+#[get("/status/{code}/{n}")]
+#[post("/status/{code}/{n}")]
+async fn any_status(
+    path: web::Path<(u16, u64)>,
+    options: Query<Options>,
+    body: Payload,
+) -> Result<HttpResponse, Error> {
+    let (code, n) = *path;
+    let status = StatusCode::from_u16(code).map_err(actix_web::error::ErrorBadRequest)?;
+    process(status, n, &options, body).await
+}
+
+/// A body that breaks off is an error, and not counted.
+async fn process(
+    status: StatusCode,
+    n: u64,
+    options: &Options,
+    mut body: Payload,
+) -> Result<HttpResponse, Error> {
+    while let Some(piece) = body.next().await {
+        piece?;
+    }
+    sleep(Duration::from_millis(options.wait)).await;
+    (&*COUNTS).write_all(format!("{n}\n").as_bytes())?;
+    Ok(answer(status, n))
+}
+
+fn answer(status: StatusCode, n: u64) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type(ContentType::plaintext())
+        .insert_header(("X-Version", VERSION.as_str()))
+        .body(n.to_string())
+}

@@ -1,0 +1,275 @@
+//! Nothing is lost, whatever the operator does: each scenario does one thing to a stack, again and again, under a load
+//! that notices one lost request.
+//!
+//! Usually a scenario goes on for some seconds, and all of them ask at least 100,000 requests; with `LOSSLESS=full` they
+//! ask at least 1,000,000. The table at the end says what was measured.
+
+mod common;
+
+use std::{
+    env,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use common::{
+    load::{Counted, From, Options, Report},
+    modes::why_no_stack,
+    stack::docker,
+};
+use libtest_mimic::{Arguments, Trial};
+
+/// One thing that happens to a stack.
+struct Scenario {
+    event: &'static str,
+    /// Does it, and returns what became of the requests.
+    run: fn() -> Vec<Report>,
+}
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        event: "scale 2 → 8 → 1 → 4, asked from the network",
+        run: || scaling(From::Network, &Options::default()),
+    },
+    Scenario {
+        event: "scale 2 → 8 → 1 → 4, asked through the published port",
+        run: || scaling(From::Host, &Options::default()),
+    },
+    Scenario {
+        event: "scale 2 → 8 → 1 → 4, with a handler of 1.5 s",
+        run: || {
+            scaling(
+                From::Network,
+                &Options {
+                    rate: 250,
+                    wait: 1500,
+                    ..Options::default()
+                },
+            )
+        },
+    },
+    Scenario {
+        event: "stop a replica by hand, and start it again",
+        run: || stopping(&[Options::default()]),
+    },
+    Scenario {
+        event: "stop a replica while the connections to it are idle",
+        run: || {
+            stopping(&[Options {
+                silence: 2,
+                posts: 100,
+                ..Options::default()
+            }])
+        },
+    },
+    Scenario {
+        event: "stop a replica that has slow requests and slow uploads in flight",
+        run: || {
+            let rest = Options {
+                rate: 500,
+                ..Options::default()
+            };
+            let slow = Options {
+                rate: 10,
+                wait: 5000,
+                ..Options::default()
+            };
+            let upload = Options {
+                rate: 10,
+                upload: 5000,
+                body: 100_000,
+                posts: 100,
+                ..Options::default()
+            };
+            stopping(&[rest, slow, upload])
+        },
+    },
+    Scenario {
+        event: "stop a replica while handlers answer 502",
+        run: || {
+            stopping(&[Options {
+                status: 502,
+                ..Options::default()
+            }])
+        },
+    },
+    Scenario {
+        event: "stop a replica while handlers answer 504",
+        run: || {
+            stopping(&[Options {
+                status: 504,
+                ..Options::default()
+            }])
+        },
+    },
+    Scenario {
+        event: "start replicas that take 5 s to listen",
+        run: slow_starts,
+    },
+    Scenario {
+        event: "reload nginx each second",
+        run: || reloading(&["nginx", "nginx", "-s", "reload"]),
+    },
+    Scenario {
+        event: "exchange nginx's configuration each second",
+        run: || {
+            reloading(&[
+                "--env",
+                "ALLOWED_HOSTS=localhost,example.com",
+                "nginx",
+                "/etc/nginx/entrypoint.sh",
+                "nginx",
+                "-s",
+                "reload",
+            ])
+        },
+    },
+    Scenario {
+        event: "kill a replica (POSTs in flight there can't be saved)",
+        run: kills,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Two stacks under load would measure each other.
+    arguments.test_threads = Some(1);
+    let without_stack = why_no_stack();
+    if let Some(why) = &without_stack {
+        eprintln!("nothing is tried: {why}; run `make test`");
+    }
+    let table = Arc::new(Mutex::new(Vec::new()));
+    let trials = SCENARIOS.iter().map(|scenario| {
+        let table = Arc::clone(&table);
+        let trial = move || {
+            let reports = (scenario.run)();
+            let mut table = table.lock().unwrap();
+            table.extend(
+                reports
+                    .iter()
+                    .map(|report| (report.outcome.total, row(scenario.event, report))),
+            );
+            drop(table);
+            let faulty = |report: &Report| (!report.is_flawless()).then(|| report.to_string());
+            let faults: Vec<_> = reports.iter().filter_map(faulty).collect();
+            if faults.is_empty() {
+                Ok(())
+            } else {
+                Err(faults.concat().into())
+            }
+        };
+        Trial::test(scenario.event, trial).with_ignored_flag(without_stack.is_some())
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let table = table.lock().unwrap();
+    if table.is_empty() {
+        return conclusion.exit_code();
+    }
+    println!("| event | requests | lost | slowest answer |\n| --- | --- | --- | --- |");
+    table.iter().for_each(|(_, row)| println!("{row}"));
+    let total: u64 = table.iter().map(|(requests, _)| requests).sum();
+    println!("{total} requests in all");
+    let enough = if is_full() { 1_000_000 } else { 100_000 };
+    if conclusion.num_passed as usize == SCENARIOS.len() && total < enough {
+        eprintln!("{total} requests prove too little; {enough} were to be asked");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+fn row(event: &str, report: &Report) -> String {
+    let outcome = &report.outcome;
+    let slowest = outcome.get_times.max.max(outcome.post_times.max);
+    format!(
+        "| {event} | {} | {} | {slowest:.0} ms |",
+        outcome.total,
+        outcome.losses.len()
+    )
+}
+
+fn is_full() -> bool {
+    env::var("LOSSLESS").is_ok_and(|value| value == "full")
+}
+
+/// Does it again and again, as long as a scenario lasts.
+fn again(mut action: impl FnMut()) {
+    let lasts = Duration::from_secs(if is_full() { 150 } else { 12 });
+    let start = Instant::now();
+    while start.elapsed() < lasts {
+        action();
+    }
+}
+
+fn scaling(from: From, options: &Options) -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "2")]);
+    let report = stack.under_load(from, options, || {
+        again(|| {
+            [8, 1, 4, 2]
+                .iter()
+                .for_each(|&replicas| stack.scale(replicas))
+        });
+    });
+    vec![report]
+}
+
+/// Stops one of three replicas after another, with all `loads` going on.
+fn stopping(loads: &[Options]) -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "3")]);
+    let loads: Vec<_> = loads
+        .iter()
+        .map(|options| stack.begin(From::Network, options))
+        .collect();
+    again(|| {
+        for replica in stack.containers("app") {
+            docker(&["stop", &replica]);
+            stack.scale(3);
+        }
+    });
+    loads.into_iter().map(|load| load.finish()).collect()
+}
+
+fn slow_starts() -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "1"), ("START_DELAY", "5")]);
+    let report = stack.under_load(From::Network, &Options::default(), || {
+        again(|| [3, 1].iter().for_each(|&replicas| stack.scale(replicas)));
+    });
+    vec![report]
+}
+
+/// `command` is what `docker compose exec` is told.
+fn reloading(command: &[&str]) -> Vec<Report> {
+    let stack = Counted::start(&[]);
+    let report = stack.under_load(From::Network, &Options::default(), || {
+        again(|| {
+            stack.compose(&[&["exec", "--no-TTY"], command].concat());
+            thread::sleep(Duration::from_secs(1));
+        });
+    });
+    vec![report]
+}
+
+/// A POST that a replica had when it was killed may have been processed or not: nobody can repeat it, and it is
+/// answered with 502. Everything else is saved.
+fn kills() -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "3")]);
+    let mut kills = Vec::new();
+    let mut report = stack.under_load(From::Network, &Options::default(), || {
+        again(|| {
+            let replicas = stack.containers("app");
+            let before = SystemTime::now();
+            docker(&["kill", "--signal", "KILL", &replicas[0]]);
+            kills.push((before, SystemTime::now()));
+            stack.scale(3);
+        });
+    });
+    report.forgive(|loss, sent, lost| {
+        let in_flight = kills
+            .iter()
+            .any(|&(before, after)| sent < after && before < lost);
+        in_flight && loss.method == "POST" && loss.status == Some(502)
+    });
+    println!("{} POSTs lost by {} kills", report.forgiven, kills.len());
+    vec![report]
+}
