@@ -16,11 +16,11 @@ use std::{
     env,
     fmt::{self, Display},
     fs,
-    io::Read,
+    io::{BufRead, BufReader, Read},
     ops::Deref,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -238,6 +238,7 @@ impl Load<'_> {
 /// The program itself, in a container or not.
 pub struct Process {
     running: Running,
+    stdout: BufReader<ChildStdout>,
     container: String,
 }
 
@@ -247,13 +248,23 @@ impl Process {
         Self::start(Command::new(program("load")), options, String::new())
     }
 
+    /// Returns when it has begun.
     fn start(mut command: Command, options: &Options, container: String) -> Self {
         command
             .args(arguments(options))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        let mut running = Running::start(&mut command);
+        let mut stdout = BufReader::new(running.0.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("UTF-8");
+        assert!(
+            line.starts_with("asking "),
+            "the load did not begin; what it said stands above"
+        );
         Self {
-            running: Running::start(&mut command),
+            running,
+            stdout,
             container,
         }
     }
@@ -266,8 +277,7 @@ impl Process {
     /// What it prints when it ends.
     pub fn outcome(mut self) -> Outcome {
         let mut text = String::new();
-        let mut stdout = self.running.0.stdout.take().expect("a pipe");
-        stdout.read_to_string(&mut text).expect("UTF-8");
+        self.stdout.read_to_string(&mut text).expect("UTF-8");
         let status = self.running.0.wait().expect("a child");
         assert!(status.success(), "the load failed: {status}");
         serde_json::from_str(&text).expect("the load prints its outcome")

@@ -3,7 +3,8 @@
 //! usage: load target=http://127.0.0.1:8000 [rate=1000] [name=value…]        (options.rs has all options)
 //!
 //! Requests leave when they are due, whether earlier ones are answered or not. Nothing is ever sent twice: what another
-//! client would silently repeat is a loss here. Progress goes to stderr, and the outcome (outcome.rs) to stdout as JSON.
+//! client would silently repeat is a loss here. On stdout comes a line when it begins, and at the end one with the outcome
+//! as JSON (outcome.rs); progress goes to stderr if that is a terminal.
 
 mod client;
 mod options;
@@ -13,6 +14,7 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     env,
+    io::{IsTerminal, stderr},
     process::ExitCode,
     rc::Rc,
     time::{Duration, SystemTime},
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let runtime = runtime.expect("a runtime");
     let load = async {
         let load = Rc::new(Load::new(Options::parse(env::args().skip(1))?).await?);
+        println!("asking {}", load.options.target);
         load.run().await;
         Ok::<_, String>(load.outcome())
     };
@@ -127,7 +130,7 @@ impl Load {
                 self.offer(due_so_far);
                 due_so_far += 1;
             }
-            if elapsed >= progress {
+            if elapsed >= progress && stderr().is_terminal() {
                 self.report();
                 progress += PROGRESS;
             }
@@ -146,7 +149,6 @@ impl Load {
                 self.lose(number, when - self.start, again);
             }
         }
-        self.report();
     }
 
     fn total(&self) -> u64 {
