@@ -367,14 +367,14 @@ impl Report {
         self.forgiven = self.outcome.losses.iter().filter(forgiven).count();
     }
 
-    /// Whether nothing was lost that could have been saved, and nothing processed twice. A load that came to a
-    /// standstill proves nothing.
+    /// Whether nothing was lost that could have been saved, and nothing processed twice.
     pub fn is_flawless(&self) -> bool {
-        let Outcome {
-            total, unoffered, ..
-        } = self.outcome;
-        let is_offered = total > 0 && unoffered * 10 <= total;
-        self.lost() == self.forgiven && self.faults.is_empty() && is_offered
+        self.lost() == self.forgiven && self.faults.is_empty() && self.was_offered()
+    }
+
+    /// A load that came to a standstill proves nothing.
+    fn was_offered(&self) -> bool {
+        self.outcome.total > 0 && self.outcome.unoffered * 10 <= self.outcome.total
     }
 
     /// Panics with all that is known of what was lost.
@@ -409,6 +409,12 @@ impl Display for Report {
             post.p99_9,
             post.max,
         )?;
+        if !self.was_offered() {
+            writeln!(
+                out,
+                "  too few could be offered to prove anything: the machine is too slow, or the stack stalled"
+            )?;
+        }
         for loss in self.outcome.losses.iter().take(SHOWN) {
             writeln!(
                 out,
