@@ -1,7 +1,7 @@
 # The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean logs test
+.PHONY: help up down clean logs rollout rollback test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -17,6 +17,12 @@ clean: ## `make down`, and remove the images that were made here
 
 logs: ## follow the logs of nginx and the replicas
 	@docker compose logs --follow --tail 50
+
+rollout: ## build, and replace the replicas by new ones without losing a request (IMAGE=…: by that image)
+	@deploy/compose/rollout $(if $(IMAGE),--image $(IMAGE),--build)
+
+rollback: ## the same, back to the image that ran before
+	@deploy/compose/rollout --rollback
 
 test: ## run every test
 	@tests/run.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the images that docker-compose.yml names, with all that this needs. When nothing changed: done in a second or two.
-# usage: deploy/local/images.sh        (BASES, RUST_IMAGE, … as in bases.sh)
+# usage: deploy/local/images.sh [SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +24,7 @@ export BUILDX_BUILDER BUILDX_NO_DEFAULT_ATTESTATIONS=1
 step build "Building the images; the first time takes some minutes" \
     "If it is your change, mend it. If crates could not be fetched, see to the network; if that intercepts TLS, this machine
        must trust its certificate (/usr/local/share/ca-certificates, update-ca-certificates): then make clean, and try again." \
-    env COMPOSE_PROJECT_NAME="$(project)" docker compose --progress plain build
+    env COMPOSE_PROJECT_NAME="$(project)" docker compose --progress plain build "$@"
 
 # What these replaced and nothing runs any more.
 docker image prune --force --filter "label=com.docker.compose.project=$(project)" >>"$cache/build.log"

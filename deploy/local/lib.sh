@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # What the scripts of this folder share. To be sourced first: it goes to the project's folder and answers -h.
 set -euo pipefail
+script=$(realpath "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 if [[ ${1-} == -h || ${1-} == --help ]]; then
-    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "deploy/local/${0##*/}" # the comment at the script's top
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$script" # the comment at the script's top
     exit 0
 fi
 

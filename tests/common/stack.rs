@@ -47,12 +47,20 @@ impl Stack {
 
     /// The same, with `variables` for this once.
     pub fn compose_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
-        let own = self.variables.iter().map(|(name, value)| (name, value));
-        let mut command = compose(&["--project-name", &self.project]);
+        let mut command = self.command("docker");
         run(command
+            .arg("compose")
             .args(arguments)
-            .envs(own)
             .envs(variables.iter().copied()))
+    }
+
+    /// A program that is to deal with this project, by its name or its path in the repository.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = bare(program);
+        command
+            .env("COMPOSE_PROJECT_NAME", &self.project)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// The container ids of a service.
@@ -82,11 +90,15 @@ impl Drop for Stack {
 
 /// `docker compose …` in this project's folder, with none of the settings of whoever runs the tests.
 pub fn compose(arguments: &[&str]) -> Command {
-    let needed = |name: &str| name == "PATH" || name == "HOME" || name.starts_with("DOCKER_");
-    let mut command = Command::new("docker");
+    let mut command = bare("docker");
+    command.arg("compose").args(arguments);
     command
-        .arg("compose")
-        .args(arguments)
+}
+
+fn bare(program: &str) -> Command {
+    let needed = |name: &str| name == "PATH" || name == "HOME" || name.starts_with("DOCKER_");
+    let mut command = Command::new(program);
+    command
         .current_dir(root())
         .env_clear()
         .envs(env::vars().filter(|(name, _)| needed(name)))

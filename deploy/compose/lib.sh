@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# What the scripts of this folder share. To be sourced after deploy/local/lib.sh, once $service is known.
+# Nothing is stored beside the engine: what was under way is read from its containers and tags.
+
+# shellcheck disable=SC2034,SC2154 # why: variables that these scripts share
+
+# Children don't inherit the lock (descriptor 9): it must vanish with the script that took it, however that ends.
+docker() { command docker "$@" 9>&-; }
+pause() { sleep "$1" 9>&-; }
+
+# open_project: sets project, name (of the service's image in the Compose file), repository (that without tag) and
+# settings (Compose's hash of the service's settings), and takes the lock.
+open_project() {
+    local model
+    model=$(docker compose config 2>&1) ||
+        die "Compose can't read the project: ${model##*$'\n'}" "Run this in the project, or name its file: COMPOSE_FILE=…"
+    project=$(sed -n 's/^name: //p' <<<"$model")
+    settings=$(docker compose config --hash "$service") || die "There is no service $service in the Compose file." "Name one: --service …"
+    settings=${settings#* } && settings=${settings:0:12}
+    name=$(service_image <<<"$model")
+    repository=${name%@*} && [[ ${repository##*/} != *:* ]] || repository=${repository%:*}
+    mkdir -p "$cache"
+    exec 9>>"$cache/rollout-$project-$service.lock"
+    flock --nonblock 9 ||
+        die "Another rollout of $service in the project $project is under way." "Wait for its end, or stop it with Ctrl-C there; then try again."
+}
+
+# The service's image in what `docker compose config` prints; Compose makes up a name where the file has none.
+service_image() {
+    local image
+    image=$(awk -v service="  $service:" '
+        /^[^ ]/ { in_services = $0 == "services:" } /^  [^ ]/ { mine = in_services && $0 == service }
+        mine && $1 == "image:" && /^    [^ ]/ { print $2 }')
+    echo "${image:-$project-$service}"
+}
+
+image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+
+# containers: a line for each container of the service: id, state, image id/hash of its settings
+containers() {
+    local ids label=com.docker.compose
+    ids=$(docker ps --all --quiet --filter "label=$label.project=$project" --filter "label=$label.service=${1:-$service}" \
+        --filter "label=$label.oneoff=False")
+    # shellcheck disable=SC2086 # one word per id
+    [[ -z $ids ]] || docker inspect --format "{{.Id}} {{.State.Status}} {{.Image}}/{{slice (index .Config.Labels \"$label.config-hash\") 0 12}}" $ids
+}
+
+# list new|old|all [up|idle]: ids of the replicas that are as $wanted (image id/hash), or not, or either; those that are
+# up, which includes those that crash again and again, or those that are not
+list() {
+    containers | awk -v wanted="$wanted" -v age="$1" -v state="${2-}" '
+        { is_new = $3 == wanted; is_up = $2 ~ /^(running|restarting|paused)$/ }
+        (age == "all" || (age == "new") == is_new) && (state == "" || (state == "up") == is_up) { print $1 }'
+}
+count() { list "$@" | wc -l; }
+
+# image_of ID: the id of its image
+image_of() { docker inspect --format '{{.Image}}' "$1"; }
+
+# retire ID…: stops them, all at once and with the time that the Compose file gives them, and removes them
+retire() {
+    (($#)) || return 0
+    say "   stopping$(printf ' %.12s' "$@")"
+    docker stop "$@" >/dev/null 2>&1 || true
+    docker rm --force "$@" >/dev/null
+}
+
+# make_replicas NUMBER IMAGE: has Compose make that many more containers, of that image. They don't run yet.
+# Only Compose gives them the labels by which it knows them, and it takes the image that bears the name right now.
+make_replicas() {
+    docker tag "$2" "$name"
+    docker compose --progress plain up --no-start --no-deps --no-build --pull never --no-recreate \
+        --scale "$service=$(($(count all) + $1))" "$service" >"$cache/rollout.log" 2>&1 </dev/null ||
+        die "Compose can't make the containers: $(tail -n 1 "$cache/rollout.log")" "All of it: $cache/rollout.log"
+    docker tag "$in_force" "$name"
+}
+
+# last_words ID: the end of its log
+last_words() { docker logs --tail 15 "$1" 2>&1 | sed 's/^/   | /' >&2; }
+
+# find_image: sets $image to the id of the image to roll out: REF as it is, or what $from says.
+find_image() {
+    case $from in
+    name) image=${image:-$name} ;;
+    build) (cd "$here/../.." && deploy/local/images.sh "$service" 9>&-) && image=$name ;;
+    rollback)
+        image=$repository:previous
+        # Going back in the middle is going back to those that are still there.
+        [[ ! $leftover || $others == 0 ]] || image=$(image_of "$(list old up | head -n 1)")
+        image_id "$image" >/dev/null || die "No image of $service ran before this one." "Name one: --image …" ;;
+    esac
+    image_id "$image" >/dev/null || docker pull "$image" >&2 ||
+        die "There is no image $image, here or in a registry." "\`docker image ls\` shows what is here."
+    image=$(image_id "$image")
+}
