@@ -340,8 +340,8 @@ fn one_replica_is_replaced_and_settings_are_rolled_out() {
 const ERRORS: &str = r#"USER 0
 RUN printf '%s\n' 'pid /dev/shm/pid; error_log stderr; events {} http { client_body_temp_path /dev/shm/b;' \
     'proxy_temp_path /dev/shm/p; fastcgi_temp_path /dev/shm/f; uwsgi_temp_path /dev/shm/u; scgi_temp_path /dev/shm/s;' \
-    'access_log /dev/stderr; add_header X-Served-By $hostname always; server { listen 8080; return 500;' \
-    'location /health/ { return 200; } } }' > /etc/nginx/errors.conf
+    'access_log /dev/stderr; add_header X-Served-By $hostname always; server { listen 8080;' \
+    'location / { return 500; } location /health/ { return 200; } } }' > /etc/nginx/errors.conf
 USER 65532:0
 ENTRYPOINT ["nginx", "-g", "daemon off;", "-c", "/etc/nginx/errors.conf"]
 CMD []"#;
@@ -361,7 +361,7 @@ fn a_broken_image_changes_nothing() {
     for (image, why, words) in [
         (&crashes, "has crashed", "no-such-command"),
         (&never_starts, "has crashed", ""),
-        (&unhealthy, "is not healthy after 6 s", "listening"),
+        (&unhealthy, "is not healthy after 6 s", "INFO"),
         (&errors, "answers 500", "500"),
     ] {
         for way in [&[][..], &["--one-by-one"]] {

@@ -82,7 +82,9 @@ last_words() { docker logs --tail 15 "$1" 2>&1 | sed 's/^/   | /' >&2; }
 find_image() {
     case $from in
     name) image=${image:-$name} ;;
-    build) (cd "$here/../.." && deploy/local/images.sh "$service" 9>&-) && image=$name ;;
+    build)
+        "$here/../local/images.sh" "$service" 9>&- || exit 1
+        image=$name ;;
     rollback)
         image=$repository:previous
         # Going back in the middle is going back to those that are still there.

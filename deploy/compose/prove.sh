@@ -27,7 +27,8 @@ prove() {
     done
 }
 
-# ask: marks the healthy ones of $waiting that answer through nginx, as their header X-Served-By tells. nginx then knows them.
+# ask: marks those of $waiting that are healthy and answer through nginx, as the header X-Served-By tells: nginx then knows
+# them.
 ask() {
     local id answers status
     answers=$(through_nginx "http://127.0.0.1:8080$path#[1-$((4 * $(count all up)))]")
@@ -36,7 +37,7 @@ ask() {
         if docker inspect --format '{{.Config.Env}}' "$id" | grep -q '[[ ]SERVED_BY=on[] ]'; then
             status=$(awk -v id="${id:0:12}" '$2 == id { print $1 }' <<<"$answers" | sort -n | tail -n 1)
         else
-            # It doesn't tell who it is: nginx's container asks it directly; and nginx knows it when it has asked the DNS.
+            # It doesn't tell who it is: nginx's container asks it directly, and nginx asks the DNS every 2 s.
             status=$(through_nginx "http://$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$id" | cut -d ' ' -f 1):8080$path")
             if [[ $status == 000* ]]; then status=''; else pause 4; fi
         fi
