@@ -1,7 +1,8 @@
 #!/bin/sh
 # Writes the parts of nginx's configuration that depend on the environment, then runs the command given (nginx).
 # usage: entrypoint.sh COMMAND [ARGUMENT…]
-# Reads ALLOWED_HOSTS, DRAIN_SECONDS, STATIC_PREFIX and TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs).
+# Reads ALLOWED_HOSTS, CLIENT_TIMEOUT, DRAIN_SECONDS, MAX_BODY, MAX_REQUESTS, STATIC_PREFIX and TRUSTED_PROXIES, with the
+# app's rules and defaults (src/config.rs).
 set -eu
 
 out=/tmp/berth
@@ -33,6 +34,21 @@ proxies=$(entries "${TRUSTED_PROXIES:-}")
 check TRUSTED_PROXIES "${TRUSTED_PROXIES:-}" "${proxies:-::}" '([0-9.]+|[0-9a-f.:]*:[0-9a-f.:]*)(/[0-9]+)?' \
     'write addresses and networks such as 192.0.2.1 or 10.0.0.0/8'
 
+number() { # NAME VALUE MOST
+    case $2 in *[!0-9]*) ;; *) [ "$2" -ge 1 ] && [ "$2" -le "$3" ] && return ;; esac 2>/dev/null
+    check "$1" "$2" '' '' "set it to a number from 1 to $3"
+}
+
+timeout=${CLIENT_TIMEOUT:-10}
+number CLIENT_TIMEOUT "$timeout" 86400
+
+requests=${MAX_REQUESTS:-512}
+number MAX_REQUESTS "$requests" 65535
+
+body=${MAX_BODY:-10m}
+check MAX_BODY "$body" "$body" '[1-9][0-9]{0,8}[kKmMgG]?' \
+    'set it to bytes such as 512, or to one such as 64k, 10m or 1g'
+
 if [ -n "$mistakes" ]; then
     echo "nginx: the configuration can't be used; change these environment variables:$mistakes" >&2
     exit 78
@@ -50,6 +66,12 @@ printf '%s\n' "$host_list" | awk '
 ' > "$out/allowed_hosts.conf"
 
 echo "\"~^${prefix%/}/\S* ${prefix%/}(?<below_prefix>/.+)\$\" \$below_prefix;" > "$out/static_prefix.conf"
+
+echo "client_max_body_size $body;" > "$out/limits.conf"
+for name in client_header_timeout client_body_timeout send_timeout lingering_time; do
+    echo "$name ${timeout}s;"
+done >> "$out/limits.conf"
+echo "limit_conn requests $requests;" > "$out/max_requests.conf"
 
 printf '%s' "$proxies" | sed '/./s/.*/set_real_ip_from &;/' > "$out/real_ip.conf"
 printf '%s' "$proxies" | sed '/./s/.*/& 1;/' > "$out/trusted_proxies.conf"

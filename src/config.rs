@@ -15,8 +15,8 @@ use actix_web::{dev::ServiceRequest, web::Data};
 use serde::{Deserialize, Deserializer};
 
 pub use self::value::{
-    Address, Front, LogFilter, LogFormat, Port, Seconds, StaticDir, StaticPrefix, Switch, Workers,
-    Zone,
+    Address, Front, LogFilter, LogFormat, Number, Port, Seconds, Size, StaticDir, StaticPrefix,
+    Switch, Workers, Zone,
 };
 use crate::{hosts::AllowedHosts, proxies::TrustedProxies};
 
@@ -80,6 +80,14 @@ variables! {
         "addresses and networks of proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-Id` count";
     keep_alive: Seconds = "KEEP_ALIVE", "100",
         "seconds that an idle connection is kept, longer than any router's (60 to 90); 620 behind Google's; 0 keeps none";
+    client_timeout: Number<86_400> = "CLIENT_TIMEOUT", "10",
+        "seconds that a client may take for a request's head, and keep us waiting for more of its body";
+    max_body: Size = "MAX_BODY", "10m",
+        "bytes that the body of a request may have, with `k`, `m` or `g`; a larger one gets 413";
+    max_requests: Number<65_535> = "MAX_REQUESTS", "512",
+        "requests that are worked on at the same time, by nginx and by each replica; more get 503 at once";
+    max_connections: Number<1_000_000> = "MAX_CONNECTIONS", "12000",
+        "connections that the app holds, at up to 20 KB of memory each; more wait to be accepted";
     drain_seconds: Seconds = "DRAIN_SECONDS", "2.5",
         "seconds of serving on after SIGTERM, with readiness failing";
     front: Front = "FRONT", "",

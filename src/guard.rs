@@ -2,7 +2,7 @@
 //!
 //! actix refuses malformed framing by itself. What it lets through, and RFC 9110 and 9112 do not, is refused here:
 //! malformed Hosts, targets that name nothing, heads of a size that nginx would not pass on, and bodies that turn out
-//! malformed when nobody wanted them.
+//! malformed when nobody wanted them. How large a body may be, and how slow, is for [`crate::body`] to say.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use actix_web::{
     body::{BoxBody, EitherBody, MessageBody},
     dev::{Payload, RequestHead, ServiceRequest, ServiceResponse},
     http::{
-        ConnectionType, Method, StatusCode,
+        Method, StatusCode,
         header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
     },
     middleware::Next,
@@ -22,15 +22,13 @@ use percent_encoding::percent_decode_str;
 use crate::{
     config::Config,
     hosts::Authority,
-    refusal::{plain, refuse},
+    refusal::{closing, refuse},
 };
 
 /// Bytes that a request line or a header line may have, as nginx's `large_client_header_buffers`.
 pub const MAX_LINE: usize = 16 * 1024;
 /// Header lines that a request may have, as nginx's `max_headers`.
 pub const MAX_HEADERS: usize = 80;
-/// Bytes of an unwanted body that are read before the client is told to stop, as nginx's `client_max_body_size`.
-pub const MAX_UNWANTED: usize = 10 * 1024 * 1024;
 
 /// Why a request goes no further.
 enum Verdict {
@@ -66,20 +64,13 @@ pub async fn check<B: MessageBody>(
 /// Reads a body to its end and drops it, so that its faults are seen whoever answers.
 ///
 /// # Errors
-/// The answer to give instead: 400 to a malformed body, 413 to one of more than [`MAX_UNWANTED`] bytes.
+/// The answer to give instead: 400 to a malformed body.
 pub async fn discard(head: &RequestHead, mut body: Payload) -> Result<(), HttpResponse> {
     if ends_with_the_connection(head) {
         return Ok(());
     }
-    if announced(head) > MAX_UNWANTED as u64 {
-        return Err(closing(StatusCode::PAYLOAD_TOO_LARGE));
-    }
-    let mut bytes = 0;
     while let Some(chunk) = body.next().await {
-        bytes += chunk.map_err(|_| closing(StatusCode::BAD_REQUEST))?.len();
-        if bytes > MAX_UNWANTED {
-            return Err(closing(StatusCode::PAYLOAD_TOO_LARGE));
-        }
+        chunk.map_err(|_| closing(StatusCode::BAD_REQUEST))?;
     }
     Ok(())
 }
@@ -177,16 +168,8 @@ fn brings_unwanted_body(head: &RequestHead) -> bool {
             || head.headers().contains_key(CONTENT_LENGTH))
 }
 
-/// The length that a body says it has; actix has checked that it is a number.
-fn announced(head: &RequestHead) -> u64 {
-    let length = head.headers().get(CONTENT_LENGTH);
-    length
-        .and_then(|length| length.to_str().ok()?.trim().parse().ok())
-        .unwrap_or(0)
-}
-
 /// What actix takes for a body that lasts as long as the connection; reading one waits for ever.
-fn ends_with_the_connection(head: &RequestHead) -> bool {
+pub fn ends_with_the_connection(head: &RequestHead) -> bool {
     head.method == Method::CONNECT
         || head.headers().get(UPGRADE).is_some_and(|protocol| {
             protocol
@@ -194,11 +177,4 @@ fn ends_with_the_connection(head: &RequestHead) -> bool {
                 .trim_ascii()
                 .eq_ignore_ascii_case(b"websocket")
         })
-}
-
-/// An answer that ends the connection, for what follows on it can't be trusted.
-fn closing(status: StatusCode) -> HttpResponse {
-    let mut answer = plain(status);
-    answer.head_mut().set_connection_type(ConnectionType::Close);
-    answer
 }

@@ -6,7 +6,7 @@
 use actix_web::{
     Error, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
         header::{CACHE_CONTROL, ContentType},
@@ -26,7 +26,9 @@ pub async fn answer<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
+    // One with a body comes here again when that is limited (`crate::body`): actix would read an endless one for ever.
+    let asks = matches!(request.method(), &Method::GET | &Method::HEAD);
+    if !asks || matches!(request.parts().1, Payload::H1 { .. }) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let status = match request.path() {

@@ -4,7 +4,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::{Payload, RequestHead},
-    http::{Method, StatusCode, header::ContentType},
+    http::{ConnectionType, Method, StatusCode, header::ContentType},
     web,
 };
 
@@ -24,6 +24,13 @@ pub fn plain(status: StatusCode) -> HttpResponse {
     HttpResponse::build(status)
         .content_type(ContentType::plaintext())
         .body(status.to_string())
+}
+
+/// The same, and it ends the connection, for what follows on it can't be trusted.
+pub fn closing(status: StatusCode) -> HttpResponse {
+    let mut answer = plain(status);
+    answer.head_mut().set_connection_type(ConnectionType::Close);
+    answer
 }
 
 /// Reads the body before it refuses, so that a malformed one is 400 whatever the path and the host.

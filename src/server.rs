@@ -20,16 +20,22 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 use futures_util::future::{Either, select};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
+    body,
     config::{Address, Config},
     drain::{self, Drain, StopSignals},
-    guard, health, last, logging, refusal, site,
+    guard, health, last,
+    load::{self, Load},
+    logging, refusal, site,
 };
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// Files that are open beside the connections: those that are served, the log, the runtime's own.
+const OTHER_FILES: usize = 1024;
 
 /// A server that is bound, and takes connections once it runs.
 pub struct Server {
@@ -97,22 +103,32 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
 
     let shared = Data::new(config.clone());
     let shared_drain = Data::new(drain.clone());
+    let load = Data::new(Load::default());
+    let workers = usize::from(config.web_concurrency.clone());
+    raise_open_files(config.max_connections.count());
     let server = HttpServer::new(move || {
         // Innermost first: a request meets these from the last to the first, then the service.
         App::new()
             .app_data(shared.clone())
             .app_data(shared_drain.clone())
+            .app_data(load.clone())
             .configure(service)
             .default_service(web::to(refusal::last_resort))
+            .wrap(from_fn(load::shed))
             .wrap(from_fn(site::serve))
             .wrap(from_fn(guard::check))
+            // Those with a body, once there is a limit to it.
+            .wrap(from_fn(health::answer))
+            .wrap(from_fn(body::limit))
             .wrap(from_fn(logging::access_line))
             .wrap(from_fn(drain::note))
             .wrap(from_fn(health::answer))
             .wrap(from_fn(last::cut))
     })
     .on_connect(last::connected)
-    .workers(config.web_concurrency.clone().into())
+    .workers(workers)
+    .max_connections(config.max_connections.count().div_ceil(workers))
+    .client_request_timeout(config.client_timeout.seconds())
     .keep_alive(keep_alive(config.keep_alive.into()))
     .tcp_nodelay(true)
     // `run` is more exact, and knows the signals.
@@ -125,7 +141,8 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
             (config.bind.clone(), server.listen_uds(listener))
         }
         Address::Tcp(address) => {
-            let listener = listen_tcp(*address).map_err(refused)?;
+            let listener =
+                listen_tcp(*address, config.client_timeout.seconds()).map_err(refused)?;
             let bound = listener.local_addr().map_err(refused)?;
             (Address::Tcp(bound), server.listen(listener))
         }
@@ -146,8 +163,26 @@ fn keep_alive(time: Duration) -> KeepAlive {
     }
 }
 
-/// `[::]` listens on IPv4 too, and falls back to `0.0.0.0` on a machine without IPv6.
-fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// Has the system allow as many open files as `connections` need; many start a process with 1024, and let it ask.
+fn raise_open_files(connections: usize) {
+    let wanted = (connections + OTHER_FILES) as u64;
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    limit.current = Some(limit.maximum.map_or(wanted, |most| most.min(wanted)));
+    let _ = setrlimit(Resource::Nofile, limit);
+    if limit.current < Some(wanted) {
+        let most = limit.current.unwrap_or_default();
+        log::warn!(
+            "the system allows {most} open files, too few for MAX_CONNECTIONS; raise its limit or lower that"
+        );
+    }
+}
+
+/// `[::]` listens on IPv4 too, and falls back to `0.0.0.0` on a machine without IPv6. A connection whose client takes
+/// nothing of its answer for as long as `patience` is cut by the system: actix would hold it for ever.
+fn listen_tcp(address: SocketAddr, patience: Duration) -> io::Result<TcpListener> {
     let listen = |address: SocketAddr| -> io::Result<TcpListener> {
         let socket = Socket::new(
             Domain::for_address(address),
@@ -158,6 +193,8 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
             socket.set_only_v6(false)?;
         }
         socket.set_reuse_address(true)?;
+        // Connections that are accepted have it from here.
+        socket.set_tcp_user_timeout(Some(patience))?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(TcpListener::from(socket))

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use berth::{config, guard, health};
+use berth::{config, drain, guard, health};
 use regex::Regex;
 
 /// A file of the project.
@@ -32,8 +32,8 @@ fn bytes(size: &str) -> usize {
     }
 }
 
-/// The default of a variable that is a number of seconds.
-fn seconds(variable: &str) -> f64 {
+/// The default of a variable that is a number.
+fn default(variable: &str) -> f64 {
     let variable = config::VARIABLES.iter().find(|it| it.name == variable);
     variable.unwrap().default.parse().unwrap()
 }
@@ -45,8 +45,22 @@ fn nginx_and_the_app_alone_have_the_same_limits() {
     assert_eq!(line, guard::MAX_LINE, "bytes of a line");
     let headers = directive(&limits, "max_headers");
     assert_eq!(headers, guard::MAX_HEADERS.to_string(), "header lines");
-    let body = bytes(directive(&limits, "client_max_body_size"));
-    assert_eq!(body, guard::MAX_UNWANTED, "bytes of a body");
+}
+
+#[test]
+fn nginx_has_room_for_ten_thousand_idle_clients_beside_the_requests() {
+    let nginx = text("nginx/nginx.conf");
+    let number = |name| directive(&nginx, name).parse::<f64>().unwrap();
+    let connections = number("worker_connections");
+    // A request that is passed on takes two.
+    assert!(connections >= 10_000.0 + 2.0 * default("MAX_REQUESTS"));
+    // Each connection is a file, and each of these requests may have one.
+    assert!(number("worker_rlimit_nofile") >= connections + default("MAX_REQUESTS"));
+}
+
+#[test]
+fn the_app_alone_has_room_for_ten_thousand_idle_clients_beside_the_requests() {
+    assert!(default("MAX_CONNECTIONS") >= 10_000.0 + default("MAX_REQUESTS"));
 }
 
 /// A time of nginx/conf.d/upstream.conf, in seconds.
@@ -59,7 +73,7 @@ fn upstream_seconds(name: &str) -> f64 {
 #[test]
 fn nginx_lets_an_idle_connection_go_before_the_app_does() {
     let idle = upstream_seconds("keepalive_timeout");
-    assert!(idle < seconds("KEEP_ALIVE"), "nginx keeps it for {idle} s");
+    assert!(idle < default("KEEP_ALIVE"), "nginx keeps it for {idle} s");
 }
 
 /// nginx asks the resolver anew one second after the answer's lifetime of `valid=1s`.
@@ -72,12 +86,34 @@ fn nginx_knows_new_replicas_before_an_old_one_stops_listening() {
         entrypoint.contains("list \" valid=1s;\""),
         "RESOLVE has changed"
     );
-    assert!(seconds("DRAIN_SECONDS") > RESOLVE);
+    assert!(default("DRAIN_SECONDS") > RESOLVE);
+}
+
+/// For how long entrypoint.sh takes a replica out of turn; nginx counts whole seconds, and so up to one more.
+fn out_of_turn() -> f64 {
+    let entrypoint = text("nginx/entrypoint.sh");
+    assert!(
+        entrypoint.contains(r#"fail_timeout=" int(drain + 0.999) + 2 "s;""#),
+        "out_of_turn() has changed"
+    );
+    default("DRAIN_SECONDS").ceil() + 2.0
+}
+
+#[test]
+fn a_replica_that_has_stopped_is_forgotten_before_its_turn_comes_again() {
+    assert!(out_of_turn() > default("DRAIN_SECONDS") + RESOLVE);
+}
+
+#[test]
+fn a_replica_that_failed_is_back_before_those_that_drain_stop_listening() {
+    let latest =
+        default("DRAIN_SECONDS") + default("SHUTDOWN_SECONDS") - drain::RESERVE.as_secs_f64();
+    assert!(out_of_turn() + 1.0 < latest);
 }
 
 #[test]
 fn a_stop_fits_into_the_shortest_grace_of_a_platform() {
-    assert!(seconds("DRAIN_SECONDS") + seconds("SHUTDOWN_SECONDS") < 8.0);
+    assert!(default("DRAIN_SECONDS") + default("SHUTDOWN_SECONDS") < 8.0);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::{
     fmt::{self, Display},
     net::{Ipv6Addr, SocketAddr},
-    num::{NonZeroU16, NonZeroUsize},
+    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     str::FromStr,
     thread::available_parallelism,
@@ -145,6 +145,90 @@ impl From<Workers> for usize {
 impl Display for Workers {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)
+    }
+}
+
+/// A whole number from 1 to `MOST`.
+#[derive(Clone, Copy, Debug)]
+pub struct Number<const MOST: u32>(u32);
+
+impl<const MOST: u32> FromStr for Number<MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(number @ 1..) if number <= MOST && !text.starts_with('+') => Ok(Self(number)),
+            _ => Err(format!("not a number; set it to one from 1 to {MOST}")),
+        }
+    }
+}
+
+impl<const MOST: u32> Number<MOST> {
+    /// It, for counting.
+    pub fn count(self) -> usize {
+        self.0 as usize
+    }
+
+    /// As many seconds.
+    pub fn seconds(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+}
+
+impl<const MOST: u32> Display for Number<MOST> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// A number of bytes, as nginx writes it: `512`, `64k`, `10m`, `1g`.
+#[derive(Clone, Debug)]
+pub struct Size {
+    text: String,
+    bytes: NonZeroU64,
+}
+
+impl Size {
+    /// Digits that a number may have: with `g` behind it, it fits into 63 bits.
+    const DIGITS: usize = 9;
+
+    /// How many bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.to_ascii_lowercase();
+        let (digits, unit) = match lower.trim_end_matches(['k', 'm', 'g']) {
+            digits if digits.len() + 1 == lower.len() => (digits, &lower[digits.len()..]),
+            _ => (lower.as_str(), ""),
+        };
+        let shift = match unit {
+            "k" => 10,
+            "m" => 20,
+            "g" => 30,
+            _ => 0,
+        };
+        let plain = digits.len() <= Self::DIGITS && digits.bytes().all(|it| it.is_ascii_digit());
+        match digits.parse::<NonZeroU64>() {
+            Ok(number) if plain => Ok(Self {
+                text: lower.clone(),
+                bytes: number.saturating_mul(NonZeroU64::MIN.saturating_add((1 << shift) - 1)),
+            }),
+            _ => Err(
+                "not a size; set it to bytes such as 512, or to one such as 64k, 10m or 1g".into(),
+            ),
+        }
+    }
+}
+
+impl Display for Size {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(out)
     }
 }
 
