@@ -1,10 +1,10 @@
 # The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean logs rollout rollback test
+.PHONY: help up down clean logs rollout rollback test lossless
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 up: ## build what changed and start: nginx, and 2 replicas behind it, on port 8000 (PUBLISH=…)
 	@deploy/local/up.sh
@@ -26,3 +26,6 @@ rollback: ## the same, back to the image that ran before
 
 test: ## run every test
 	@tests/run.sh
+
+lossless: ## a million requests or more while replicas come, go and die, and what a plain nginx would lose
+	@LOSSLESS=full cargo test --locked --no-fail-fast --test lossless --test plain -- --nocapture

@@ -131,13 +131,18 @@ impl Deref for Counted {
 impl Counted {
     /// Starts nginx and replicas of version 1 with `variables`, and waits until all are healthy.
     pub fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_from("docker-compose.yml:tests/load/compose.yml", variables)
+    }
+
+    /// The same from other Compose files, which use the variables of `tests/load/compose.yml`.
+    pub fn start_from(files: &str, variables: &[(&str, &str)]) -> Self {
         let counts = tempfile::tempdir().expect("a folder for what was processed");
         // The replicas run as somebody else.
         fs::set_permissions(counts.path(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
         let image = image("counting", "1");
         let folder = counts.path().display().to_string();
         let own = [
-            ("COMPOSE_FILE", "docker-compose.yml:tests/load/compose.yml"),
+            ("COMPOSE_FILE", files),
             ("APP_IMAGE", &image),
             ("COUNTS", &folder),
         ];
