@@ -9,6 +9,7 @@ use std::{
     fmt::{self, Display},
     net::Ipv6Addr,
     str::FromStr,
+    time::Duration,
 };
 
 use actix_web::{dev::ServiceRequest, web::Data};
@@ -18,7 +19,7 @@ pub use self::value::{
     Address, Front, LogFilter, LogFormat, Number, Port, Seconds, Size, StaticDir, StaticPrefix,
     Switch, Workers, Zone,
 };
-use crate::{hosts::AllowedHosts, proxies::TrustedProxies};
+use crate::{front, hosts::AllowedHosts, proxies::TrustedProxies};
 
 /// The exit code for a configuration that can't be used: `EX_CONFIG` of `sysexits.h`.
 pub const EX_CONFIG: u8 = 78;
@@ -127,9 +128,10 @@ impl Config {
         }
         let environment = envy::from_iter(ours).expect("an entry takes any text");
         match reader.read(environment) {
-            Some(config) if reader.mistakes.is_empty() => {
-                Ok((config.with_port().with_socket(), warnings))
-            }
+            Some(config) if reader.mistakes.is_empty() => match config.contradiction() {
+                Some(mistake) => Err(Mistakes(vec![mistake])),
+                None => Ok((config.with_port().with_socket(), warnings)),
+            },
             _ => Err(Mistakes(reader.mistakes)),
         }
     }
@@ -138,6 +140,20 @@ impl Config {
     pub fn of(request: &ServiceRequest) -> &Self {
         let config = request.app_data::<Data<Self>>();
         config.expect("the server hands it to every request")
+    }
+
+    /// Two values that are good by themselves, and lose requests together.
+    fn contradiction(&self) -> Option<Mistake> {
+        let kept = Duration::from(self.keep_alive.clone());
+        let is_short = !kept.is_zero() && kept <= front::IDLE;
+        (self.front.0.is_some() && is_short).then(|| Mistake {
+            name: "KEEP_ALIVE".to_owned(),
+            value: Some(self.keep_alive.to_string().into()),
+            remedy: format!(
+                "too short: the nginx of FRONT uses its connections again for {} s; set it to more, or to 0",
+                front::IDLE.as_secs()
+            ),
+        })
     }
 
     /// `PORT` changes where `BIND` says to listen.

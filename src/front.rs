@@ -14,6 +14,9 @@ use std::{
 
 use crate::{config::Front, drain::Drain, health::READY};
 
+/// nginx keeps an idle connection for so long; the `keepalive_timeout` of nginx/conf.d/upstream.conf.
+pub const IDLE: Duration = Duration::from_secs(20);
+
 /// Time for each of connecting, asking and hearing the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two probes, once nginx knows: a reload makes it forget.

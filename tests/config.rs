@@ -11,7 +11,7 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use berth::config::VARIABLES;
+use berth::config::{Config, VARIABLES};
 use regex::Regex;
 
 use common::{
@@ -137,6 +137,21 @@ fn all_mistakes_are_reported_at_once() {
         );
     }
     assert_eq!(report.lines().count(), 1 + VARIABLES.len(), "{report}");
+}
+
+#[test]
+fn a_connection_must_not_be_closed_while_the_front_may_use_it() {
+    let front = ("FRONT", "nginx:8080");
+    for seconds in ["0.5", "20"] {
+        let report = report(&[front, ("KEEP_ALIVE", seconds)]);
+        let mistake = format!("\n  KEEP_ALIVE=\"{seconds}\": too short: the nginx of FRONT uses");
+        assert!(report.contains(&mistake), "{report}");
+    }
+    for seconds in ["0", "21"] {
+        let good =
+            Config::load([front, ("KEEP_ALIVE", seconds)].map(|(a, b)| (a.into(), b.into())));
+        assert!(good.is_ok(), "KEEP_ALIVE={seconds}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use berth::{config, drain, guard, health};
+use berth::{config, drain, front, guard, health};
 use regex::Regex;
 
 /// A file of the project.
@@ -73,6 +73,7 @@ fn upstream_seconds(name: &str) -> f64 {
 #[test]
 fn nginx_lets_an_idle_connection_go_before_the_app_does() {
     let idle = upstream_seconds("keepalive_timeout");
+    assert_eq!(idle, front::IDLE.as_secs_f64());
     assert!(idle < default("KEEP_ALIVE"), "nginx keeps it for {idle} s");
 }
 
