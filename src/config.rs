@@ -144,7 +144,7 @@ impl Config {
 
     /// Two values that are good by themselves, and lose requests together.
     fn contradiction(&self) -> Option<Mistake> {
-        let kept = Duration::from(self.keep_alive.clone());
+        let kept = Duration::from(self.keep_alive);
         let is_short = !kept.is_zero() && kept <= front::IDLE;
         (self.front.0.is_some() && is_short).then(|| Mistake {
             name: "KEEP_ALIVE".to_owned(),

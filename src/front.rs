@@ -19,8 +19,10 @@ pub const IDLE: Duration = Duration::from_secs(20);
 
 /// Time for each of connecting, asking and hearing the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two probes, once nginx knows: a reload makes it forget.
+/// Between two probes once nginx knows, for a reload makes it forget.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Until then there is no pause at first, and then one that grows by this to the same.
+const STEP: Duration = Duration::from_micros(100);
 
 /// Starts to tell every address of the front, and goes on `until` the listener is closed, on threads of its own.
 pub fn leave(front: Front, drain: &Drain, until: Instant) {
@@ -42,16 +44,19 @@ pub fn leave(front: Front, drain: &Drain, until: Instant) {
 fn tell(front: SocketAddr, drain: &Drain, until: Instant) {
     let ticket = format!("leaving={:016x}", fastrand::u64(..));
     drain.expect(ticket.clone(), front);
-    let mut told = false;
+    let (mut told, mut pause) = (false, Duration::ZERO);
     while Instant::now() < until {
         let asked = probe(front, &ticket);
         if !told && !drain.still_expects(front) {
             told = true;
             log::info!("{front} knows, and sends its requests elsewhere");
         }
-        if told || asked.is_err() {
-            thread::sleep(PAUSE);
-        }
+        thread::sleep(pause);
+        pause = if told || asked.is_err() {
+            PAUSE
+        } else {
+            PAUSE.min(pause + STEP)
+        };
     }
 }
 

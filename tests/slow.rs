@@ -208,17 +208,7 @@ fn the_app_alone_ends_every_slow_or_hostile_client() {
 fn nginx_ends_every_slow_or_hostile_client() {
     let stack = Stack::start(&LIMITS);
     let attacks: Vec<_> = ATTACKS.iter().collect();
-    all_are_ended(front_of(&stack), &attacks);
-}
-
-/// nginx's own address: on the way through the published port, Docker's proxy has a patience of its own.
-fn front_of(stack: &Stack) -> SocketAddr {
-    let [container] = &stack.containers("nginx")[..] else {
-        panic!("not one nginx")
-    };
-    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}:8080";
-    let address = docker(&["inspect", "--format", format, container]);
-    address.trim().parse().expect("an address")
+    all_are_ended(stack.front(), &attacks);
 }
 
 /// Connects `number` clients that say no more than `greeting`, and asks for `/` several times while they are there.
@@ -258,7 +248,7 @@ fn the_app_alone_serves_beside_ten_thousand_idle_clients() {
 fn nginx_serves_beside_ten_thousand_idle_clients() {
     for greeting in ["", BEGUN] {
         let stack = Stack::start(&LONG);
-        serves_beside(front_of(&stack), 10_000, greeting);
+        serves_beside(stack.front(), 10_000, greeting);
         let restarts = docker(&[
             "inspect",
             "--format",
@@ -347,7 +337,7 @@ fn serve(variables: &[(&str, &str)], service: fn(&mut web::ServiceConfig)) -> So
 #[test]
 fn nginx_sheds_what_is_too_much() {
     let stack = Stack::start(&[("MAX_REQUESTS", "2")]);
-    let address = front_of(&stack);
+    let address = stack.front();
     let (served, shed) = hammer(address, "/", 64);
     assert!(served > 0 && shed > 0, "{served} served, {shed} shed");
     // Back to normal: one at a time is never too much.
@@ -361,7 +351,7 @@ fn slow_senders_take_nobodys_place() {
     let variables = [("MAX_REQUESTS", "2"), LONG[0]];
     let app = Solo::start(&variables);
     let stack = Stack::start(&variables);
-    for address in [app.address, front_of(&stack)] {
+    for address in [app.address, stack.front()] {
         serves_beside(address, 20, BEGUN);
     }
 }

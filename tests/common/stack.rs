@@ -71,6 +71,16 @@ impl Stack {
             .collect()
     }
 
+    /// nginx's own address: on the way through the published port, Docker's proxy has a patience of its own.
+    pub fn front(&self) -> SocketAddr {
+        let [container] = &self.containers("nginx")[..] else {
+            panic!("not one nginx")
+        };
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}:8080";
+        let address = docker(&["inspect", "--format", format, container]);
+        address.trim().parse().expect("an address")
+    }
+
     /// The log of a service, as its containers wrote it.
     pub fn log(&self, service: &str) -> Vec<String> {
         let log = self.compose(&["logs", "--no-log-prefix", "--no-color", service]);
