@@ -50,7 +50,7 @@ counted() { sed -nE "s/^test result: .* ([0-9]+) $1.*/\1/p" "$logs/tests.log" | 
 
 tests() {
     local status=0 bad ignored
-    run tests timeout --foreground 30m cargo test --locked --no-fail-fast || status=$?
+    run tests timeout --foreground 60m cargo test --locked --no-fail-fast || status=$?
     grep -E '^test .* FAILED$' "$logs/tests.log" | head -n 30 | sed 's/^/    | /' || true
     bad=$(counted failed)
     # A test program that was not built, or died, says nothing of its cases.
