@@ -4,20 +4,22 @@ mod common;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, Permissions},
+    fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::symlink,
     process::Command,
+    thread,
+    time::Duration,
 };
 
 use common::{
-    container::Container,
+    container::{Container, nginx_image},
+    front::{folder, front},
     solo::wait_for,
     stack::docker,
     wire::{self, PATIENCE},
 };
-use tempfile::TempDir;
 
 /// In the app's place: another nginx, which answers with what it was told.
 const ECHO: &str = r#"
@@ -28,6 +30,7 @@ const ECHO: &str = r#"
         server {
             listen 8080;
             default_type text/plain;
+            add_header X-Request-Id chosen-by-the-app;
             return 200 "request=$request
 host=$http_host
 connection=$http_connection
@@ -65,37 +68,6 @@ impl Drop for Network {
     }
 }
 
-/// A folder that any user of a container may read.
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    folder
-}
-
-/// nginx as Compose runs it.
-fn front(options: &[&str]) -> (Container, SocketAddr) {
-    let as_compose = [
-        "--read-only",
-        "--tmpfs=/tmp",
-        "--cap-drop=ALL",
-        "--publish=127.0.0.1::8080",
-        "--cpus=1",
-    ];
-    let nginx = Container::run(&[&as_compose, options].concat(), "berth-nginx", &[]);
-    let address = nginx.address(8080);
-    wait_for(|| answers(address).then_some(()));
-    (nginx, address)
-}
-
-/// Whether there is an answer at all, if only that there is no app.
-fn answers(address: SocketAddr) -> bool {
-    let Ok(mut socket) = TcpStream::connect(address) else {
-        return false;
-    };
-    let _ = socket.write_all(b"GET / HTTP/1.0\r\n\r\n");
-    matches!(socket.read(&mut [0; 64]), Ok(length) if length > 0)
-}
-
 /// What the app would have been told.
 fn told(address: SocketAddr, request: &str) -> (wire::Reply, BTreeMap<String, String>) {
     let reply = wire::ask(address, request);
@@ -120,7 +92,7 @@ fn the_app_is_told_the_request_as_it_is_and_the_client_by_nginx_alone() {
             "--entrypoint=nginx",
             &format!("--volume={}:/echo:ro", echo.path().display()),
         ],
-        "berth-nginx",
+        &nginx_image(),
         &["-c", "/echo/echo.conf", "-g", "daemon off;"],
     );
     let (_nginx, address) = front(&[&network.option()]);
@@ -271,4 +243,42 @@ fn idle_clients_leave_room_for_others() {
     let idle: Vec<TcpStream> = (0..700).map(connect).collect();
     assert_eq!(wire::get(address, "/robots.txt", "localhost").status, 200);
     drop(idle);
+}
+
+#[test]
+fn a_reload_closes_no_connection_that_was_used_lately() {
+    let (nginx, address) = front(&["--network=bridge"]);
+    let workers = || {
+        let processes = docker(&["top", &nginx.name]);
+        let workers = processes.lines().filter(|it| it.contains("worker process"));
+        workers.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = workers();
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut ask = || {
+        let _ = client.write_all(b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut answer = [0; 1000];
+        let length = client.read(&mut answer).unwrap_or(0);
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    assert!(ask().starts_with("HTTP/1.1 200 OK"));
+    docker(&["exec", &nginx.name, "nginx", "-s", "reload"]);
+    wait_for(|| {
+        workers()
+            .iter()
+            .any(|it| !before.contains(it))
+            .then_some(())
+    });
+    // For the old worker to begin its end.
+    thread::sleep(Duration::from_millis(500));
+    let answer = ask();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK"),
+        "after a reload: {answer:?}"
+    );
+    assert!(
+        answer.contains("\r\nConnection: close\r\n"),
+        "the last: {answer:?}"
+    );
 }

@@ -15,7 +15,7 @@ use chrono::{NaiveDateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use common::{
-    container::{Container, image},
+    container::{Container, image, nginx_image},
     root,
     solo::wait_for,
     stack::{self, docker},
@@ -104,7 +104,7 @@ fn the_app_is_small_and_says_how_it_runs() {
 
 #[test]
 fn nginx_says_how_it_runs() {
-    let config = &image("berth-nginx")["Config"];
+    let config = &image(&nginx_image())["Config"];
     assert_eq!(config["Entrypoint"], json!(["/etc/nginx/entrypoint.sh"]));
     assert_eq!(config["Cmd"], json!(["nginx", "-g", "daemon off;"]));
     assert_eq!(config["StopSignal"], "SIGQUIT", "a graceful stop");
@@ -248,7 +248,7 @@ fn the_app_takes_the_port_of_a_platform() {
 #[test]
 fn nginx_is_content_with_its_configuration() {
     let options = [BARE, &["--tmpfs=/tmp"]].concat();
-    let (code, said) = run("berth-nginx", &options, &["nginx", "-t"]);
+    let (code, said) = run(&nginx_image(), &options, &["nginx", "-t"]);
     assert_eq!(code, 0, "{said}");
     assert!(!said.contains("[warn]"), "{said}");
 }
@@ -261,7 +261,7 @@ fn nginx_serves_files_alone_and_stops_gracefully() {
         "--cap-drop=ALL",
         "--publish=127.0.0.1::8080",
     ];
-    let nginx = Container::run(&options, "berth-nginx", &[]);
+    let nginx = Container::run(&options, &nginx_image(), &[]);
     // Docker takes connections before nginx does.
     let ask = ["curl", "--silent", "http://127.0.0.1:8080/robots.txt"];
     wait_for(|| nginx.answers(&ask).then_some(()));
@@ -276,8 +276,9 @@ fn nginx_serves_files_alone_and_stops_gracefully() {
 
 #[test]
 fn nginx_refuses_a_wrong_configuration() {
-    let (hosts, prefix, proxies) = (
+    let (hosts, seconds, prefix, proxies) = (
         "name hosts such as example.com, ",
+        "write seconds, such as ",
         "write / or a path such as /static, ",
         "write addresses and networks such as ",
     );
@@ -285,13 +286,14 @@ fn nginx_refuses_a_wrong_configuration() {
         ("ALLOWED_HOSTS", "https://example.com", hosts),
         ("ALLOWED_HOSTS", "example.com:80", hosts),
         ("ALLOWED_HOSTS", "", hosts),
+        ("DRAIN_SECONDS", "2.5s", seconds),
         ("STATIC_PREFIX", "static", prefix),
         ("STATIC_PREFIX", "/a b", prefix),
         ("TRUSTED_PROXIES", "router", proxies),
     ] {
         let setting = format!("--env={variable}={value}");
         let options = ["--tmpfs=/tmp", "--network=none", &setting];
-        let (code, said) = run("berth-nginx", &options, &[]);
+        let (code, said) = run(&nginx_image(), &options, &[]);
         assert_eq!(code, 78, "{setting}: {said}");
         let named = format!("{variable}=\"{value}\": ");
         assert!(said.contains(&named), "{setting}: no {named:?} in {said}");

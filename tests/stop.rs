@@ -3,6 +3,7 @@
 mod common;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -214,6 +215,47 @@ fn a_front_that_cannot_be_told_is_named() {
         let warning = log.iter().find(|line| line.contains(says));
         assert!(warning.is_some_and(|it| it.contains(" WARN ")), "{log:?}");
     }
+}
+
+#[test]
+fn a_front_is_told_until_it_has_asked_and_again_after_that() {
+    let front = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = front.local_addr().unwrap().to_string();
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "2"), ("FRONT", &address)]);
+    app.signal("TERM");
+    let answered = |answer: &str| -> String {
+        let (mut socket, _) = front.accept().expect("a draining replica asks");
+        socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+        let mut line = String::new();
+        BufReader::new(&socket).read_line(&mut line).unwrap();
+        let _ = socket.write_all(answer.as_bytes());
+        line.split(' ').nth(1).expect("a target").to_owned()
+    };
+    // Another replica's answers.
+    let asked: BTreeSet<String> = (0..3)
+        .map(|_| answered("HTTP/1.0 200 OK\r\n\r\n"))
+        .collect();
+    assert_eq!(asked.len(), 1, "one ticket for a front: {asked:?}");
+    let asked = asked.first().unwrap();
+    assert!(asked.starts_with("/health/ready?leaving="), "{asked}");
+    let knows = |app: &Solo| app.log().iter().any(|it| it.contains("knows, and sends"));
+    assert_eq!(
+        wire::get(app.address, "/health/ready?leaving=guessed", "localhost").status,
+        503
+    );
+    answered("HTTP/1.0 200 OK\r\n\r\n");
+    assert!(!knows(&app), "a guess is no ticket");
+    assert_eq!(wire::get(app.address, asked, "localhost").status, 503);
+    (0..3).for_each(|_| assert_eq!(&answered("HTTP/1.0 503 No\r\n\r\n"), asked));
+    assert!(knows(&app), "{:?}", app.log());
+    // As long as it listens.
+    front.set_nonblocking(true).unwrap();
+    assert_eq!(app.ended().code(), Some(0));
+    assert!(
+        !app.log().iter().any(|it| it.contains(" WARN ")),
+        "{:?}",
+        app.log()
+    );
 }
 
 #[test]

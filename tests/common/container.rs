@@ -1,6 +1,7 @@
 //! A container of one of the images, as `docker run` makes it.
 
 use std::{
+    env,
     net::SocketAddr,
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -13,6 +14,11 @@ use super::{
     solo::wait_for,
     stack::{docker, run},
 };
+
+/// The image of nginx that is tested: the shipped one, or a mutant of it (tests/mutants.rs).
+pub fn nginx_image() -> String {
+    env::var("NGINX_UNDER_TEST").unwrap_or_else(|_| "berth-nginx".into())
+}
 
 /// What the engine says of an image.
 pub fn image(name: &str) -> Value {

@@ -32,7 +32,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    Stack, root,
+    Stack,
+    container::nginx_image,
+    root,
     solo::Running,
     stack::{docker, run},
 };
@@ -74,7 +76,7 @@ pub fn program(name: &str) -> PathBuf {
             target.join("programs"),
         );
         fs::create_dir_all(&folder).expect("target/ can be written to");
-        for name in ["counting", "load"] {
+        for name in ["counting", "load", "puppet"] {
             fs::copy(built.join(name), folder.join(name)).expect("cargo has built it");
         }
         folder
@@ -144,6 +146,7 @@ impl Counted {
         let own = [
             ("COMPOSE_FILE", files),
             ("APP_IMAGE", &image),
+            ("NGINX_UNDER_TEST", &nginx_image()),
             ("COUNTS", &folder),
         ];
         let stack = Stack::start(&[&own, variables].concat());
