@@ -1,10 +1,10 @@
 # The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean logs rollout rollback test lossless
+.PHONY: help up down clean logs rollout rollback test lossless mutants-front
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 up: ## build what changed and start: nginx, and 2 replicas behind it, on port 8000 (PUBLISH=…)
 	@deploy/local/up.sh
@@ -29,3 +29,6 @@ test: ## run every test
 
 lossless: ## a million requests or more while replicas come, go and die, and what a plain nginx would lose
 	@LOSSLESS=full cargo test --locked --no-fail-fast --test lossless --test plain -- --nocapture
+
+mutants-front: ## take out of nginx and the drain one line at a time, and show which test notices (ONLY=part of a line)
+	@cargo test --quiet --locked --test mutants -- $(if $(ONLY),"$(ONLY)")

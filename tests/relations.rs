@@ -1,8 +1,11 @@
 //! Numbers and names that stand in two places and depend on each other.
 
+mod common;
+
 use std::{collections::BTreeSet, fs, process::Command};
 
 use berth::{config, drain, front, guard, health};
+use common::{mutants, root};
 use regex::Regex;
 
 /// A file of the project.
@@ -236,4 +239,27 @@ fn nginx_and_the_app_alone_call_files_the_same() {
         }
     }
     assert!(count > 40, "{count} extensions were found");
+}
+
+#[test]
+fn each_mutant_can_be_made() {
+    for mutant in mutants::table() {
+        assert_ne!(mutant.mutated(&root()), text(&mutant.file), "{mutant:?}");
+    }
+}
+
+#[test]
+fn what_keeps_requests_from_being_lost_is_among_the_mutants() {
+    let table = mutants::table();
+    for file in ["nginx/conf.d/upstream.conf", "nginx/conf.d/reload.conf"] {
+        let text = text(file);
+        let directives = text.lines().map(str::trim);
+        for line in directives.filter(|it| it.ends_with(';')) {
+            let removed = |it: &mutants::Mutant| it.file == file && it.remove.contains(line);
+            assert!(
+                table.iter().any(removed),
+                "{file}: no mutant is without {line}"
+            );
+        }
+    }
 }

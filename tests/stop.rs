@@ -6,7 +6,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
@@ -194,7 +194,12 @@ fn probes_do_not_keep_the_listener() {
 fn whoever_never_stops_to_ask_is_refused_in_time() {
     let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("SHUTDOWN_SECONDS", "2")]);
     app.signal("TERM");
+    let request = InFlight::begin(app.address);
     assert!(ask_on(app.address, "/", 200) < 200);
+    assert!(
+        request.finish().starts_with("HTTP/1.1 501 "),
+        "there is a reserve"
+    );
     assert_eq!(app.ended().code(), Some(0));
     app.log_line(|line| line.contains("WARN") && line.contains("out of time"));
 }
@@ -223,8 +228,10 @@ fn a_front_is_told_until_it_has_asked_and_again_after_that() {
     let address = front.local_addr().unwrap().to_string();
     let mut app = Solo::start(&[("DRAIN_SECONDS", "2"), ("FRONT", &address)]);
     app.signal("TERM");
+    front.set_nonblocking(true).unwrap();
     let answered = |answer: &str| -> String {
-        let (mut socket, _) = front.accept().expect("a draining replica asks");
+        let (mut socket, _) = wait_for(|| front.accept().ok());
+        socket.set_nonblocking(false).unwrap();
         socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
         let mut line = String::new();
         BufReader::new(&socket).read_line(&mut line).unwrap();
@@ -248,14 +255,33 @@ fn a_front_is_told_until_it_has_asked_and_again_after_that() {
     assert_eq!(wire::get(app.address, asked, "localhost").status, 503);
     (0..3).for_each(|_| assert_eq!(&answered("HTTP/1.0 503 No\r\n\r\n"), asked));
     assert!(knows(&app), "{:?}", app.log());
-    // As long as it listens.
-    front.set_nonblocking(true).unwrap();
     assert_eq!(app.ended().code(), Some(0));
     assert!(
         !app.log().iter().any(|it| it.contains(" WARN ")),
         "{:?}",
         app.log()
     );
+}
+
+#[test]
+fn every_front_is_told_even_if_it_hangs() {
+    let front = TcpListener::bind("localhost:0").unwrap();
+    let name = format!("localhost:{}", front.local_addr().unwrap().port());
+    let addresses: BTreeSet<SocketAddr> = name.to_socket_addrs().unwrap().collect();
+    if addresses.len() < 2 {
+        println!("SKIPPED: localhost has but one address here");
+    }
+    let mine = front.local_addr().unwrap();
+    let others = addresses.into_iter().filter(|&address| address != mine);
+    let others = others.map(|address| TcpListener::bind(address).unwrap());
+    let fronts: Vec<_> = [front].into_iter().chain(others).collect();
+    let app = Solo::start(&[("DRAIN_SECONDS", LONG), ("FRONT", &name)]);
+    app.signal("TERM");
+    let mut held = Vec::new();
+    for front in fronts {
+        front.set_nonblocking(true).unwrap();
+        (0..2).for_each(|_| held.push(wait_for(|| front.accept().ok())));
+    }
 }
 
 #[test]

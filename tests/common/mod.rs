@@ -5,6 +5,7 @@ pub mod container;
 pub mod front;
 pub mod load;
 pub mod modes;
+pub mod mutants;
 pub mod solo;
 pub mod stack;
 pub mod text;
