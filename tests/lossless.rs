@@ -8,16 +8,17 @@ mod common;
 
 use std::{
     env,
-    process::ExitCode,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use common::{
-    load::{Counted, From, Options, Report},
+    load::{Counted, From, Options, Report, image},
     modes::why_no_stack,
-    stack::docker,
+    stack::{docker, run},
 };
 use libtest_mimic::{Arguments, Trial};
 
@@ -39,16 +40,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         event: "scale 2 → 8 → 1 → 4, with a handler of 1.5 s",
-        run: || {
-            scaling(
-                From::Network,
-                &Options {
-                    rate: 250,
-                    wait: 1500,
-                    ..Options::default()
-                },
-            )
-        },
+        run: || scaling(From::Network, &slow_handler()),
     },
     Scenario {
         event: "stop a replica by hand, and start it again",
@@ -107,6 +99,22 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         event: "start replicas that take 5 s to listen",
         run: slow_starts,
+    },
+    Scenario {
+        event: "roll out a new version, with 2 replicas",
+        run: || rollouts("2", From::Network, &Options::default()),
+    },
+    Scenario {
+        event: "roll out a new version, with 1 replica",
+        run: || rollouts("1", From::Host, &Options::default()),
+    },
+    Scenario {
+        event: "roll out a new version, with a handler of 1.5 s",
+        run: || rollouts("2", From::Network, &slow_handler()),
+    },
+    Scenario {
+        event: "kill a rollout at any moment, and run it again",
+        run: killed_rollouts,
     },
     Scenario {
         event: "reload nginx each second",
@@ -202,6 +210,15 @@ fn again(mut action: impl FnMut()) {
     }
 }
 
+/// As many requests as can be in flight.
+fn slow_handler() -> Options {
+    Options {
+        rate: 250,
+        wait: 1500,
+        ..Options::default()
+    }
+}
+
 fn scaling(from: From, options: &Options) -> Vec<Report> {
     let stack = Counted::start(&[("REPLICAS", "2")]);
     let report = stack.under_load(from, options, || {
@@ -248,6 +265,125 @@ fn reloading(command: &[&str]) -> Vec<Report> {
         });
     });
     vec![report]
+}
+
+/// Versions of the counting service that follow each other under one name in the Compose file.
+struct Versions {
+    stack: Counted,
+    name: String,
+    images: Vec<String>,
+    /// The moments between which the version after the first one, the second one and so on took over.
+    changes: Vec<(SystemTime, SystemTime)>,
+}
+
+impl Versions {
+    fn start(replicas: &str) -> Self {
+        let name = format!("berth-test-{}-versions", std::process::id());
+        let number = if is_full() { 10 } else { 2 };
+        let version = |version: usize| image("counting", &version.to_string());
+        let images: Vec<_> = (1..=number + 1).map(version).collect();
+        docker(&["tag", &images[0], &name]);
+        let stack = Counted::start(&[("APP_IMAGE", &name), ("REPLICAS", replicas)]);
+        Self {
+            stack,
+            name,
+            images,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Each version in its turn by `way`, which is given a rollout that is ready to run; and what became of the requests.
+    /// An answer of the old version after the end of its rollout is a fault, as is one of the new before the beginning.
+    fn follow(
+        mut self,
+        from: From,
+        options: &Options,
+        way: impl Fn(&dyn Fn() -> Command),
+    ) -> Report {
+        let load = self.stack.begin(from, options);
+        thread::sleep(Duration::from_secs(1));
+        for image in &self.images[1..] {
+            let begin = SystemTime::now();
+            way(&|| {
+                let mut command = self.stack.command("deploy/compose/rollout");
+                command.args(["--image", image]);
+                command
+            });
+            self.changes.push((begin, SystemTime::now()));
+            // The new version alone.
+            thread::sleep(Duration::from_secs(1));
+        }
+        let mut report = load.finish();
+        let since_start = |time: SystemTime| {
+            let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            time.as_secs_f64() * 1000.0 - report.outcome.started
+        };
+        let mut faults = Vec::new();
+        for version in 1..=self.images.len() {
+            let Some(seen) = report.outcome.versions.get(&version.to_string()) else {
+                faults.push(format!("version {version} never answered"));
+                continue;
+            };
+            if version > 1 && seen.first < since_start(self.changes[version - 2].0) {
+                faults.push(format!("version {version} answered before its rollout"));
+            }
+            if self
+                .changes
+                .get(version - 1)
+                .is_some_and(|&(_, end)| seen.last > since_start(end))
+            {
+                faults.push(format!("version {version} answered after it was replaced"));
+            }
+        }
+        if report.outcome.versions.len() > self.images.len() {
+            faults.push(format!("other versions: {:?}", report.outcome.versions));
+        }
+        report.faults.append(&mut faults);
+        report
+    }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        for tag in ["latest", "previous"] {
+            let mut remove = Command::new("docker");
+            let _ = remove
+                .args(["image", "rm", &format!("{}:{tag}", self.name)])
+                .output();
+        }
+    }
+}
+
+fn rollouts(replicas: &str, from: From, options: &Options) -> Vec<Report> {
+    let versions = Versions::start(replicas);
+    vec![versions.follow(from, options, |rollout| drop(run(&mut rollout())))]
+}
+
+/// The same, each rollout killed at some moment with all that belongs to it, and run again.
+fn killed_rollouts() -> Vec<Report> {
+    let versions = Versions::start("2");
+    vec![
+        versions.follow(From::Network, &Options::default(), |rollout| {
+            let mut first = rollout()
+                .process_group(0)
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let moment = Duration::from_millis(fastrand::u64(..12_000));
+            thread::sleep(moment);
+            let group = format!("-{}", first.id());
+            // It may have ended.
+            let _ = Command::new("kill")
+                .args(["-s", "KILL", "--", &group])
+                .output();
+            let killed = !first.wait().unwrap().success();
+            println!(
+                "after {moment:?}: {}",
+                if killed { "killed" } else { "it had ended" }
+            );
+            run(&mut rollout());
+        }),
+    ]
 }
 
 /// A POST that a replica had when it was killed may have been processed or not: nobody can repeat it, and it is

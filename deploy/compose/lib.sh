@@ -8,8 +8,9 @@
 docker() { command docker "$@" 9>&-; }
 pause() { sleep "$1" 9>&-; }
 
-# open_project: sets project, name (of the service's image in the Compose file), repository (that without tag) and
-# settings (Compose's hash of the service's settings), and takes the lock.
+# open_project: sets project, name (of the service's image in the Compose file), repository (that without tag), settings
+# (Compose's hash of the service's settings) and trial (the name of the container on trial, see prove.sh), and takes the
+# lock. What a killed rollout left of a trial goes.
 open_project() {
     local model
     model=$(docker compose config 2>&1) ||
@@ -19,10 +20,14 @@ open_project() {
     settings=${settings#* } && settings=${settings:0:12}
     name=$(service_image <<<"$model")
     repository=${name%@*} && [[ ${repository##*/} != *:* ]] || repository=${repository%:*}
+    trial=$project-$service-trial
+    lock=$cache/rollout-$project-$service.lock
     mkdir -p "$cache"
-    exec 9>>"$cache/rollout-$project-$service.lock"
+    exec 9>>"$lock"
     flock --nonblock 9 ||
         die "Another rollout of $service in the project $project is under way." "Wait for its end, or stop it with Ctrl-C there; then try again."
+    remove_trial
+    trap remove_trial EXIT
 }
 
 # The service's image in what `docker compose config` prints; Compose makes up a name where the file has none.
@@ -39,7 +44,7 @@ image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 # containers: a line for each container of the service: id, state, image id/hash of its settings
 containers() {
     local ids label=com.docker.compose
-    ids=$(docker ps --all --quiet --filter "label=$label.project=$project" --filter "label=$label.service=${1:-$service}" \
+    ids=$(docker ps --all --quiet --filter "label=$label.project=$project" --filter "label=$label.service=$service" \
         --filter "label=$label.oneoff=False")
     # shellcheck disable=SC2086 # one word per id
     [[ -z $ids ]] || docker inspect --format "{{.Id}} {{.State.Status}} {{.Image}}/{{slice (index .Config.Labels \"$label.config-hash\") 0 12}}" $ids
@@ -65,23 +70,35 @@ retire() {
     docker rm --force "$@" >/dev/null
 }
 
-# make_replicas NUMBER IMAGE: has Compose make that many more containers, of that image. They don't run yet.
-# Only Compose gives them the labels by which it knows them, and it takes the image that bears the name right now.
-make_replicas() {
-    docker tag "$2" "$name"
-    docker compose --progress plain up --no-start --no-deps --no-build --pull never --no-recreate \
-        --scale "$service=$(($(count all) + $1))" "$service" >"$cache/rollout.log" 2>&1 </dev/null ||
-        die "Compose can't make the containers: $(tail -n 1 "$cache/rollout.log")" "All of it: $cache/rollout.log"
-    docker tag "$in_force" "$name"
+# compose_new ARGUMENT…: `docker compose …` while $image bears the name in the Compose file, for Compose looks for no other.
+# In a session of its own, so that the name is given back whatever becomes of this script.
+# shellcheck disable=SC2016 # for the inner one
+compose_new() {
+    setsid flock "$lock.name" bash -c '
+        before=$(docker image inspect --format "{{.Id}}" "$1"); docker tag "$0" "$1"
+        docker compose --progress plain "${@:2}"; status=$?
+        docker tag "$before" "$1"; exit $status' "$image" "$name" "$@" >"$cache/rollout.log" 2>&1 </dev/null 9>&- &
+    wait $!
 }
 
-# last_words ID: the end of its log
-last_words() { docker logs --tail 15 "$1" 2>&1 | sed 's/^/   | /' >&2; }
+# remove_trial: the one under way or left behind, once the name is given back
+remove_trial() { flock "$lock.name" docker rm --force "$trial" >/dev/null 2>&1 9>&- || true; }
+
+# make_replicas NUMBER: has Compose make that many more. They don't run yet. Only Compose gives them the labels by which
+# it knows them.
+make_replicas() {
+    compose_new up --no-start --no-deps --no-build --pull never --no-recreate --scale "$service=$(($(count all) + $1))" "$service" ||
+        die "Compose can't make the containers: $(tail -n 1 "$cache/rollout.log")" "All of it: $cache/rollout.log"
+}
 
 # find_image: sets $image to the id of the image to roll out: REF as it is, or what $from says.
 find_image() {
     case $from in
-    name) image=${image:-$name} ;;
+    name)
+        # The name is still the old one's: what was interrupted goes on.
+        [[ $image || ! $leftover || $others == 0 || $(image_id "$name") != "$(image_of "$(list old up | head -n 1)")" ]] ||
+            image=$repository:$next_tag
+        image=${image:-$name} ;;
     build)
         "$here/../local/images.sh" "$service" 9>&- || exit 1
         image=$name ;;

@@ -1,67 +1,106 @@
 #!/usr/bin/env bash
-# Whether new replicas are good. To be sourced by rollout, after lib.sh.
+# Whether what is new is good. To be sourced by rollout, after lib.sh.
 
 # shellcheck disable=SC2034,SC2154 # why: variables that these scripts share
 
-declare -A healthy=() proven=()
+declare -A proven=()
+
+# try: runs one container that nginx does not know, so that nobody meets an image that has errors for all, until it is
+# healthy and has answered; false, with $why and its last words, if that fails
+try() {
+    say "Trying one new container of $service, unknown to nginx"
+    if ! compose_new run --detach --no-deps --name "$trial" "$service"; then
+        why="can't be started"
+        quote <"$cache/rollout.log"
+    elif await "$trial" && answered "$trial" statuses "$trial" 4; then
+        remove_trial
+        return
+    else
+        last_words "$trial"
+    fi
+    return 1
+}
 
 # prove ID…: waits until each is healthy and answers through nginx; returns once all are, and else doesn't return
 prove() {
-    local id state start=$SECONDS waiting
-    while :; do
-        waiting=()
-        for id; do [[ ${proven[$id]-} ]] || waiting+=("$id"); done
-        ((${#waiting[@]})) || return 0
-        for id in "${waiting[@]}"; do
-            state=$(docker inspect --format '{{.State.Status}} {{.RestartCount}} {{with .State.Health}}{{.Status}}{{else}}healthy{{end}}' "$id" || true)
-            case $state in
-            "running 0 healthy") [[ ${healthy[$id]-} ]] || { healthy[$id]=yes; say "   ${id:0:12} is healthy"; } ;;
-            "running 0 "*) ;;
-            *) fail "$id" "has crashed" ;;
-            esac
-        done
-        ((${#healthy[@]} == ${#proven[@]})) || ask
-        ((SECONDS - start < timeout)) ||
-            fail "${waiting[0]}" "$([[ ${healthy[${waiting[0]}]-} ]] && echo does not answer through nginx || echo is not healthy) after $timeout s"
+    local id waiting=()
+    for id; do [[ ${proven[$id]-} ]] || waiting+=("$id"); done
+    for id in "${waiting[@]}"; do
+        await "$id" || fail "$id"
+        say "   ${id:0:12} is healthy"
+    done
+    for id in "${waiting[@]}"; do
+        answered "$id" through_nginx "$id" || fail "$id"
+        proven[$id]=yes
+        say "   ${id:0:12} answers through nginx: ${#proven[@]} of $replicas"
+    done
+}
+
+# health ID: "running 0 healthy" if it is, and has never crashed
+health() {
+    docker inspect --format '{{.State.Status}} {{.RestartCount}} {{with .State.Health}}{{.Status}}{{else}}healthy{{end}}' "$1" || true
+}
+
+# await ID: until it is healthy; false, with $why, if that takes too long or it has ended
+await() {
+    local deadline=$((SECONDS + timeout))
+    while ((SECONDS < deadline)); do
+        case $(health "$1") in
+        "running 0 healthy") return ;;
+        "running 0 "*) pause 0.2 ;;
+        *) why="has crashed" && return 1 ;;
+        esac
+    done
+    why="is not healthy after $timeout s"
+    return 1
+}
+
+# answered ID COMMAND…: asks by that command until there are answers; false, with $why, if there are none in time, or errors
+answered() {
+    local worst deadline=$((SECONDS + timeout))
+    until worst=$("${@:2}" | grep -v ^000 | sort | tail -n 1) && [[ $worst ]]; do
+        await "$1" || return 1
+        why="does not answer after $timeout s"
+        ((SECONDS < deadline)) || return 1
         pause 0.5
     done
+    why="answers ${worst%% *} at $path"
+    ((${worst%% *} < 500))
 }
 
-# ask: marks those of $waiting that are healthy and answer through nginx, as the header X-Served-By tells: nginx then knows
-# them.
-ask() {
-    local id answers status
-    answers=$(through_nginx "http://127.0.0.1:8080$path#[1-$((4 * $(count all up)))]")
-    for id in "${waiting[@]}"; do
-        [[ ${healthy[$id]-} ]] || continue
-        if docker inspect --format '{{.Config.Env}}' "$id" | grep -q '[[ ]SERVED_BY=on[] ]'; then
-            status=$(awk -v id="${id:0:12}" '$2 == id { print $1 }' <<<"$answers" | sort -n | tail -n 1)
-        else
-            # It doesn't tell who it is: nginx's container asks it directly, and nginx asks the DNS every 2 s.
-            status=$(through_nginx "http://$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$id" | cut -d ' ' -f 1):8080$path")
-            if [[ $status == 000* ]]; then status=''; else pause 4; fi
-        fi
-        status=${status%% *}
-        [[ ! $status || $status -lt 500 ]] || fail "$id" "answers $status at $path"
-        [[ ! $status ]] || { proven[$id]=yes; say "   ${id:0:12} answers through nginx: ${#proven[@]} of $replicas"; }
-    done
+# statuses HOST NUMBER: the status and the replica of so many answers of that host, asked for in nginx's container, for
+# there is a curl
+statuses() {
+    docker exec "$front" curl --silent --max-time 5 --output /dev/null --write-out '%{http_code} %header{x-served-by}\n' \
+        --connect-to "::$1:8080" "http://127.0.0.1:8080$path#[1-$2]" || true
 }
 
-# through_nginx URL: the status and the replica of each answer, asked for in nginx's container, for there is a curl
+# through_nginx ID: the same of its answers through nginx, none as long as nginx doesn't know it
 through_nginx() {
-    docker exec "$front" curl --silent --max-time 5 --output /dev/null --write-out '%{http_code} %header{x-served-by}\n' "$1" || true
+    if docker inspect --format '{{.Config.Env}}' "$1" | grep -q '[[ ]SERVED_BY=on[] ]'; then
+        statuses 127.0.0.1 $((4 * $(count all up))) | grep "${1:0:12}"
+    else
+        # It doesn't tell who it is: it is asked directly, and nginx asks the DNS every 2 s.
+        pause 4
+        statuses "${1:0:12}" 1
+    fi
 }
 
-# fail ID WHY: removes the new ones; where old ones are gone already, brings them back; and stops.
+# last_words ID: the end of its log
+last_words() { docker logs --tail 15 "$1" 2>&1 | quote; }
+quote() { tail -n 15 | sed 's/^/   | /' >&2; }
+
+# fail ID: removes the new ones; where old ones are gone already, those that are healthy stay until others are back; and
+# stops, saying $why.
 fail() {
-    local id bad=() what="The new replica ${1:0:12} of $service $2; its last words are above."
-    last_words "$1"
+    local id bad=() what="A new container of $service $why; its last words are above."
+    [[ $1 == "$trial" ]] || last_words "$1"
     for id in $(list new); do
-        [[ ${proven[$id]-} && $(count old up) -lt $replicas ]] || bad+=("$id")
+        [[ $id != "$1" && $(count old up) -lt $replicas && $(health "$id") == "running 0 healthy" ]] || bad+=("$id")
     done
     retire "${bad[@]}"
     docker image rm "$repository:next-$project-$settings" >/dev/null
-    docker tag "$old" "$name" && in_force=$old
+    docker tag "$old" "$name"
     if (($(count old up) < replicas)); then
         [[ ! ${ROLLOUT_GOES_BACK-} ]] || die "$what" "Not all replicas could be replaced. What runs: docker compose ps"
         say "Some were replaced already: going back"
