@@ -8,6 +8,7 @@ mod common;
 
 use std::{
     env,
+    io::{BufRead, BufReader},
     os::unix::process::CommandExt,
     process::{Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
@@ -102,15 +103,15 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         event: "roll out a new version, with 2 replicas",
-        run: || rollouts("2", From::Network, &Options::default()),
+        run: || rollouts("2", 2, From::Network, &Options::default()),
     },
     Scenario {
         event: "roll out a new version, with 1 replica",
-        run: || rollouts("1", From::Host, &Options::default()),
+        run: || rollouts("1", 1, From::Host, &Options::default()),
     },
     Scenario {
         event: "roll out a new version, with a handler of 1.5 s",
-        run: || rollouts("2", From::Network, &slow_handler()),
+        run: || rollouts("2", 1, From::Network, &slow_handler()),
     },
     Scenario {
         event: "kill a rollout at any moment, and run it again",
@@ -272,14 +273,13 @@ struct Versions {
     stack: Counted,
     name: String,
     images: Vec<String>,
-    /// The moments between which the version after the first one, the second one and so on took over.
-    changes: Vec<(SystemTime, SystemTime)>,
 }
 
 impl Versions {
-    fn start(replicas: &str) -> Self {
+    /// The first one, which `number` others are to follow, or 10 if there is time.
+    fn start(replicas: &str, number: usize) -> Self {
         let name = format!("berth-test-{}-versions", std::process::id());
-        let number = if is_full() { 10 } else { 2 };
+        let number = if is_full() { 10 } else { number };
         let version = |version: usize| image("counting", &version.to_string());
         let images: Vec<_> = (1..=number + 1).map(version).collect();
         docker(&["tag", &images[0], &name]);
@@ -288,20 +288,19 @@ impl Versions {
             stack,
             name,
             images,
-            changes: Vec::new(),
         }
     }
 
     /// Each version in its turn by `way`, which is given a rollout that is ready to run; and what became of the requests.
-    /// An answer of the old version after the end of its rollout is a fault, as is one of the new before the beginning.
     fn follow(
-        mut self,
+        &self,
         from: From,
         options: &Options,
         way: impl Fn(&dyn Fn() -> Command),
-    ) -> Report {
+    ) -> Vec<Report> {
         let load = self.stack.begin(from, options);
         thread::sleep(Duration::from_secs(1));
+        let mut changes = Vec::new();
         for image in &self.images[1..] {
             let begin = SystemTime::now();
             way(&|| {
@@ -309,37 +308,34 @@ impl Versions {
                 command.args(["--image", image]);
                 command
             });
-            self.changes.push((begin, SystemTime::now()));
+            changes.push((begin, SystemTime::now()));
             // The new version alone.
             thread::sleep(Duration::from_secs(1));
         }
         let mut report = load.finish();
-        let since_start = |time: SystemTime| {
+        let ms = |time: SystemTime| {
             let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
             time.as_secs_f64() * 1000.0 - report.outcome.started
         };
-        let mut faults = Vec::new();
-        for version in 1..=self.images.len() {
-            let Some(seen) = report.outcome.versions.get(&version.to_string()) else {
-                faults.push(format!("version {version} never answered"));
-                continue;
-            };
-            if version > 1 && seen.first < since_start(self.changes[version - 2].0) {
-                faults.push(format!("version {version} answered before its rollout"));
-            }
-            if self
-                .changes
-                .get(version - 1)
-                .is_some_and(|&(_, end)| seen.last > since_start(end))
-            {
-                faults.push(format!("version {version} answered after it was replaced"));
+        let mut versions = report.outcome.versions.clone();
+        for count in 0..self.images.len() {
+            // From the beginning of its own rollout to the end of the next one.
+            let first = count.checked_sub(1).map_or(0.0, |own| ms(changes[own].0));
+            let last = changes.get(count).map_or(f64::INFINITY, |next| ms(next.1));
+            let version = (count + 1).to_string();
+            match versions.remove(&version) {
+                Some(seen) if seen.first >= first && seen.last <= last => {}
+                seen => report.faults.push(format!(
+                    "version {version} was to answer from {first:.0} to {last:.0} ms, and no more: {seen:?}"
+                )),
             }
         }
-        if report.outcome.versions.len() > self.images.len() {
-            faults.push(format!("other versions: {:?}", report.outcome.versions));
+        if !versions.is_empty() {
+            report
+                .faults
+                .push(format!("unknown versions: {versions:?}"));
         }
-        report.faults.append(&mut faults);
-        report
+        vec![report]
     }
 }
 
@@ -354,36 +350,33 @@ impl Drop for Versions {
     }
 }
 
-fn rollouts(replicas: &str, from: From, options: &Options) -> Vec<Report> {
-    let versions = Versions::start(replicas);
-    vec![versions.follow(from, options, |rollout| drop(run(&mut rollout())))]
+fn rollouts(replicas: &str, number: usize, from: From, options: &Options) -> Vec<Report> {
+    let versions = Versions::start(replicas, number);
+    versions.follow(from, options, |rollout| drop(run(&mut rollout())))
 }
 
-/// The same, each rollout killed at some moment with all that belongs to it, and run again.
+/// The same, each rollout killed with all that belongs to it, anywhere between its first line and its last, and run again.
 fn killed_rollouts() -> Vec<Report> {
-    let versions = Versions::start("2");
-    vec![
-        versions.follow(From::Network, &Options::default(), |rollout| {
-            let mut first = rollout()
-                .process_group(0)
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let moment = Duration::from_millis(fastrand::u64(..12_000));
-            thread::sleep(moment);
-            let group = format!("-{}", first.id());
-            // It may have ended.
-            let _ = Command::new("kill")
-                .args(["-s", "KILL", "--", &group])
-                .output();
-            let killed = !first.wait().unwrap().success();
-            println!(
-                "after {moment:?}: {}",
-                if killed { "killed" } else { "it had ended" }
-            );
-            run(&mut rollout());
-        }),
-    ]
+    let kill = |rollout: &dyn Fn() -> Command| {
+        let mut command = rollout();
+        command.process_group(0).stderr(Stdio::piped());
+        let mut first = command.spawn().unwrap();
+        // Open to the end: who can't say what it does any more would end by that.
+        let mut lines = BufReader::new(first.stderr.take().unwrap()).lines();
+        let last = lines.by_ref().take(fastrand::usize(1..8)).last();
+        thread::sleep(Duration::from_millis(fastrand::u64(..2000)));
+        let group = format!("-{}", first.id());
+        // It may have ended.
+        let _ = Command::new("kill")
+            .args(["-s", "KILL", "--", &group])
+            .output();
+        let ended = first.wait().unwrap().success();
+        let what = if ended { "not killed" } else { "killed" };
+        println!("{what} after {:?}", last.unwrap().unwrap());
+        run(&mut rollout());
+    };
+    let versions = Versions::start("2", 1);
+    versions.follow(From::Network, &Options::default(), kill)
 }
 
 /// A POST that a replica had when it was killed may have been processed or not: nobody can repeat it, and it is

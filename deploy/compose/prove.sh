@@ -104,6 +104,7 @@ fail() {
     if (($(count old up) < replicas)); then
         [[ ! ${ROLLOUT_GOES_BACK-} ]] || die "$what" "Not all replicas could be replaced. What runs: docker compose ps"
         say "Some were replaced already: going back"
+        trap - EXIT
         exec 9>&-
         ROLLOUT_GOES_BACK=yes "$here/rollout" --image "$old" --service "$service" --replicas "$replicas" --timeout "$timeout" --path "$path" --one-by-one ||
             die "$what" "Not all replicas could be replaced. What runs: docker compose ps"
