@@ -1,6 +1,10 @@
 //! What the process says, on standard error: env_logger's lines as text or JSON, one line each, whatever is in them.
 //!
+//! Nobody waits for a log that takes no lines ([`queue`]).
+//!
 //! Every request but a probe gets one line with its id, which goes back to the client as `X-Request-Id`.
+
+pub mod queue;
 
 use std::{
     borrow::Cow,
@@ -22,12 +26,13 @@ use actix_web::{
     web::Bytes,
 };
 use chrono::{SecondsFormat, Utc};
-use env_logger::fmt::Formatter;
+use env_logger::{Target, fmt::Formatter};
 use log::{
     LevelFilter, Record,
     kv::{self, Key, Value, VisitSource},
 };
 
+use self::queue::Queue;
 use crate::{
     config::{Config, LogFormat},
     proxies::{Client, Scheme},
@@ -50,13 +55,28 @@ pub static REPLICA: LazyLock<String> = LazyLock::new(|| {
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
+/// The log while the process lives; dropped at its end, it waits a moment for the last lines to be written.
+#[must_use = "without it the last lines are lost"]
+pub struct Log(Queue);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.drain();
+    }
+}
+
 /// Starts the log.
-pub fn start(config: &Config) {
+///
+/// # Errors
+/// If there can't be a thread for it.
+pub fn start(config: &Config) -> io::Result<Log> {
     let format = match config.log_format {
         LogFormat::Text => text,
         LogFormat::Json => json,
     };
+    let queue = Queue::start()?;
     env_logger::Builder::new()
+        .target(Target::Pipe(Box::new(queue.clone())))
         // What it says of its own start is said better in main.rs.
         .filter_module("actix_server", LevelFilter::Warn)
         .parse_filters(&config.rust_log.to_string())
@@ -64,6 +84,7 @@ pub fn start(config: &Config) {
         .init();
     // A panic is a line like any other; the process survives it, and only the connection ends.
     panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+    Ok(Log(queue))
 }
 
 /// Gives a request its id and its client's address, and writes its line once the answer has gone out.

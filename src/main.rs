@@ -71,7 +71,12 @@ fn configured() -> Result<Config, Fault> {
 
 async fn serve() -> Result<(), Fault> {
     let config = configured()?;
-    logging::start(&config);
+    let _log = logging::start(&config).map_err(|error| {
+        Fault(
+            1,
+            format!("no thread for the log: {error}; is the limit of processes too low?"),
+        )
+    })?;
     for file in site::hidden_files(&config) {
         log::warn!("the file {file} of the site can't be had: a health path has the same name");
     }

@@ -3,6 +3,7 @@
 //! - `GET /number/{n}` answers `n`.
 //! - `POST /number/{n}` reads the body to its end, counts `n` as processed, and answers `n`.
 //! - `GET` or `POST /status/{code}/{n}` does the same as the POST, and answers with that status.
+//! - `POST /hoard` takes memory until there is none.
 //!
 //! `?wait=MILLISECONDS` lets any of them take that long. To count is to append a line to the file of this replica's
 //! name in the folder `COUNT_DIR`: what was processed is known even when the replica was killed. Each answer names its
@@ -66,7 +67,7 @@ fn configured() -> Result<Config, String> {
 
 async fn serve() -> Result<(), String> {
     let config = configured()?;
-    logging::start(&config);
+    let _log = logging::start(&config).map_err(|error| error.to_string())?;
     LazyLock::force(&COUNTS);
     let delay = env::var("START_DELAY").unwrap_or_default();
     if !delay.is_empty() {
@@ -84,7 +85,8 @@ async fn serve() -> Result<(), String> {
 fn routes(app: &mut web::ServiceConfig) {
     app.service(get_number)
         .service(post_number)
-        .service(any_status);
+        .service(any_status)
+        .service(hoard);
 }
 
 #[derive(Deserialize)]
@@ -135,6 +137,16 @@ async fn process(
     sleep(Duration::from_millis(options.wait)).await;
     (&*COUNTS).write_all(format!("{n}\n").as_bytes())?;
     Ok(answer(status, n))
+}
+
+#[post("/hoard")]
+async fn hoard() -> HttpResponse {
+    let mut hoard = Vec::new();
+    loop {
+        // Written to: what is only reserved takes nothing.
+        hoard.push(vec![1_u8; 1 << 20]);
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn answer(status: StatusCode, n: u64) -> HttpResponse {

@@ -1,0 +1,125 @@
+//! Lines on their way to standard error, which may take none: its reader has stopped, or the disk is full. They wait in
+//! memory, and a thread writes them, so that nobody who answers requests ever waits for the log.
+//!
+//! What has no room is dropped. Once lines can be written again, one of them says how many were lost.
+
+use std::{
+    io::{self, Write},
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// Bytes that may wait.
+pub const ROOM: usize = 1 << 20;
+/// At the end of the process the last lines have this long to be written.
+const LAST: Duration = Duration::from_secs(1);
+
+/// The lines that wait. Whatever is written to it in one call is one line.
+#[derive(Clone, Default)]
+pub struct Queue(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// Some lines have left `waiting`, and are not written yet.
+    is_writing: bool,
+    /// Lines that were dropped, and that nobody has been told of.
+    lost: u64,
+}
+
+impl Queue {
+    /// Starts the thread that writes to standard error.
+    pub fn start() -> io::Result<Self> {
+        let queue = Self::default();
+        let lines = queue.clone();
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || lines.write_all_that_come())?;
+        Ok(queue)
+    }
+
+    /// Waits until everything is written, but not for long.
+    pub fn drain(&self) {
+        let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
+        let waited = self
+            .0
+            .changed
+            .wait_timeout_while(self.state(), LAST, is_busy);
+        drop(waited);
+    }
+
+    fn write_all_that_come(&self) {
+        let mut works = true;
+        loop {
+            let (lines, lost) = self.take(works);
+            if lost > 0 {
+                // Waits in its turn: it has room, for everything else has just been taken.
+                log::warn!("{lost} lines of the log could not be written, and are lost");
+            }
+            let unwritten = write(&lines);
+            works = unwritten == 0;
+            let mut state = self.state();
+            state.lost += unwritten;
+            state.is_writing = false;
+            drop(state);
+            self.0.changed.notify_all();
+        }
+    }
+
+    /// Waits for lines. With them comes how many were lost, if that can be told.
+    fn take(&self, can_be_told: bool) -> (Vec<u8>, u64) {
+        let none = |state: &mut State| state.waiting.is_empty();
+        let waited = self.0.changed.wait_while(self.state(), none);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.is_writing = true;
+        let lost = if can_be_told {
+            mem::take(&mut state.lost)
+        } else {
+            0
+        };
+        (mem::take(&mut state.waiting), lost)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Queue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        if state.waiting.len() + line.len() > ROOM {
+            state.lost += 1;
+        } else {
+            state.waiting.extend_from_slice(line);
+            drop(state);
+            self.0.changed.notify_all();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns how many lines could not be written, be it in part.
+fn write(mut lines: &[u8]) -> u64 {
+    while !lines.is_empty() {
+        match io::stderr().write(lines) {
+            Ok(0) => break,
+            Ok(written) => lines = &lines[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    lines.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
