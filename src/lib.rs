@@ -13,7 +13,7 @@
 //! 11. [`time`] is the service: **the one module that you replace**.
 //! 12. [`refusal`] is where everything else ends.
 //!
-//! [`drain`] ends the process on SIGTERM, of which it tells the [`front`]; [`healthcheck`] is the other side of
+//! [`relief`] hangs up on whoever can't be accepted. [`drain`] ends the process on SIGTERM, of which it tells the [`front`]; [`healthcheck`] is the other side of
 //! [`health`].
 
 #![forbid(unsafe_code)]
@@ -32,6 +32,7 @@ pub mod load;
 pub mod logging;
 pub mod proxies;
 pub mod refusal;
+pub mod relief;
 pub mod server;
 pub mod site;
 pub mod time;

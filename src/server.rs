@@ -29,7 +29,9 @@ use crate::{
     drain::{self, Drain, StopSignals},
     guard, health, last,
     load::{self, Load},
-    logging, refusal, site,
+    logging, refusal,
+    relief::{Listener, Relief},
+    site,
 };
 
 /// Connections that may wait to be accepted.
@@ -43,6 +45,7 @@ pub struct Server {
     actix: actix_web::dev::Server,
     stop: StopSignals,
     drain: Drain,
+    relief: Relief,
     config: Config,
 }
 
@@ -59,6 +62,7 @@ impl Server {
         let ended = match select(self.actix, drained).await {
             Either::Left((ended, _)) => ended,
             Either::Right((left, server)) => {
+                drop(self.relief);
                 // Sent by the call; the server obeys as it is polled.
                 drop(handle.stop(true));
                 timeout(left, server).await.unwrap_or(Ok(()))
@@ -135,23 +139,27 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     .shutdown_timeout(u64::MAX)
     .disable_signals();
 
-    let (address, server) = match &config.bind {
+    let (address, copy, server) = match &config.bind {
         Address::Unix(path) => {
             let listener = listen_unix(path).map_err(refused)?;
-            (config.bind.clone(), server.listen_uds(listener))
+            let copy = listener.try_clone().map(Listener::Unix);
+            (config.bind.clone(), copy, server.listen_uds(listener))
         }
         Address::Tcp(address) => {
             let listener =
                 listen_tcp(*address, config.client_timeout.seconds()).map_err(refused)?;
             let bound = listener.local_addr().map_err(refused)?;
-            (Address::Tcp(bound), server.listen(listener))
+            let copy = listener.try_clone().map(Listener::Tcp);
+            (Address::Tcp(bound), copy, server.listen(listener))
         }
     };
+    let relief = copy.and_then(Relief::start).map_err(refused)?;
     Ok(Server {
         address,
         actix: server.map_err(refused)?.run(),
         stop,
         drain,
+        relief,
         config,
     })
 }

@@ -75,6 +75,11 @@ impl Solo {
         wait_for(|| self.log().into_iter().find(|line| wanted(line)))
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.0.id()
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
