@@ -13,8 +13,8 @@
 //! 11. [`time`] is the service: **the one module that you replace**.
 //! 12. [`refusal`] is where everything else ends.
 //!
-//! [`relief`] hangs up on whoever can't be accepted. [`drain`] ends the process on SIGTERM, of which it tells the [`front`]; [`healthcheck`] is the other side of
-//! [`health`].
+//! [`drain`] ends the process on SIGTERM, of which it tells the [`front`]. [`relief`] hangs up on whoever can't be
+//! accepted. [`healthcheck`] is the other side of [`health`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

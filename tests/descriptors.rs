@@ -6,6 +6,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -23,6 +24,8 @@ fn limit(app: &Solo, files: u32) {
 #[test]
 fn whoever_cannot_be_accepted_is_hung_up_on() {
     let app = Solo::start(&[]);
+    // Its threads need some as they start.
+    thread::sleep(Duration::from_millis(500));
     limit(&app, 20);
     let open = || {
         let mut socket = TcpStream::connect(app.address).unwrap();

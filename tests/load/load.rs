@@ -30,7 +30,7 @@ use tokio::{
 
 use client::{Answer, Client, Fault};
 use options::Options;
-use outcome::{Loss, Outcome, Seen, Times};
+use outcome::{Answered, Loss, Outcome, Seen, Times};
 
 /// How often to see which requests are due.
 const TICK: Duration = Duration::from_millis(1);
@@ -208,6 +208,14 @@ impl Load {
         };
         times.push((now - sent).as_micros() as u32);
         tally.outcome.answered += 1;
+        if self.options.trace {
+            tally.outcome.trace.push(Answered {
+                number,
+                at: millis(sent),
+                after: millis(now - sent),
+                replica: answer.replica.clone(),
+            });
+        }
         if let Some(replica) = answer.replica {
             *tally.outcome.replicas.entry(replica).or_default() += 1;
         }

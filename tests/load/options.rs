@@ -34,6 +34,8 @@ pub struct Options {
     pub first: u64,
     /// Stops after as many requests.
     pub requests: u64,
+    /// Whether the outcome has every right answer by itself.
+    pub trace: bool,
     /// Stops after as many seconds. SIGTERM and SIGINT stop it at once; what is in flight is waited for always.
     pub seconds: u64,
 }
@@ -55,6 +57,7 @@ impl Default for Options {
             status: 200,
             first: 0,
             requests: u64::MAX,
+            trace: false,
             seconds: 3600,
         }
     }

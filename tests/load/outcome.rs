@@ -30,6 +30,19 @@ pub struct Outcome {
     /// From the sending to the end of the answer; right answers only.
     pub get_times: Times,
     pub post_times: Times,
+    /// Every right answer, if a trace was asked for.
+    pub trace: Vec<Answered>,
+}
+
+/// One right answer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Answered {
+    pub number: u64,
+    /// When it was sent, and how long the answer took.
+    pub at: f64,
+    pub after: f64,
+    /// Who answered, if it said so.
+    pub replica: Option<String>,
 }
 
 /// A number whose answer is missing, wrong, or came twice.
