@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds what changed, starts nginx and the replicas behind it, waits until all are healthy, and says where they are.
-# Where a stack runs already, what would replace a part of it has to prove itself first.
+# Where a stack runs already, what is new is rolled out: it has to prove itself first, and no request is lost to the app.
 # usage: [PUBLISH=8000] [REPLICAS=2] deploy/local/up.sh        (and what images.sh understands)
 
 . "$(dirname "$0")/lib.sh"
@@ -11,26 +11,10 @@ explain() {
     name=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}}' "$1")
     state=$(docker inspect --format '{{.State.Status}}, exit code {{.State.ExitCode}}{{with .State.Health}}, {{.Status}}{{end}}' "$1")
     docker logs --tail 15 "$1" 2>&1 | sed 's/^/   | /' >&2
-    "$2" >>"$cache/up.log" 2>&1
+    tidy >>"$cache/up.log" 2>&1
     [[ $state != *"exit code 78"* ]] ||
         die "The service $name refuses its configuration; the reason is above." "Correct it in docker-compose.yml, .env or the environment, then: make up"
     die "The service $name does not get healthy ($state); its last words are above." "Mend that, then: make up"
-}
-
-# Runs one container of the service beside the running ones, unknown to nginx, until it is healthy.
-prove() {
-    trial=$(docker compose run --detach --no-deps "$1" 2>>"$cache/up.log")
-    remove_trial() { docker rm --force "$trial"; }
-    trap 'remove_trial >/dev/null 2>&1' EXIT
-    local tenths
-    for ((tenths = 0; tenths < 600; tenths++)); do
-        case $(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' "$trial") in
-        "running healthy" | "running ") remove_trial >/dev/null; trap - EXIT; return ;;
-        "running starting") sleep 0.1 ;;
-        *) break ;;
-        esac
-    done
-    explain "$trial" remove_trial
 }
 
 deploy/local/images.sh
@@ -39,10 +23,10 @@ before=$(docker compose ps --quiet)
 # A first start that failed leaves nothing; a stack that ran before is left for a look at it.
 tidy() { [[ $before ]] || docker compose down --remove-orphans; }
 
-if [[ $before ]]; then
+if [[ $before && $(docker compose ps --quiet --status running nginx) ]]; then
     plan=$(docker compose --dry-run --progress plain up --detach --no-build 2>&1 || true)
     for service in app nginx; do
-        ! grep -qE "$service-[0-9]+ +Recreate" <<<"$plan" || { say "Trying the new $service beside the running stack"; prove "$service"; }
+        ! grep -qE "$service-[0-9]+ +Recreate" <<<"$plan" || deploy/compose/rollout --service "$service"
     done
 fi
 
@@ -55,7 +39,7 @@ if ! docker compose --progress plain up --detach --no-build --remove-orphans --w
     # The first container that is not as it should be; one that was never started only waits for another.
     failed=$(docker compose ps --all --format '{{.ID}} {{.State}} {{.Health}}' |
         awk '$2 != "created" && ($2 != "running" || $3 ~ /unhealthy|starting/) { print $2, $1 }' | sort | awk 'NR == 1 { print $2 }')
-    [[ ${problem-} || -z $failed ]] || explain "$failed" tidy
+    [[ ${problem-} || -z $failed ]] || explain "$failed"
     tail -n 15 "$cache/up.log" | sed 's/^/   | /' >&2
     tidy >>"$cache/up.log" 2>&1
     die "${problem:-The stack did not start.} Docker's last words are above." "Mend that, or take another port (make up PUBLISH=127.0.0.1:8001), then try again."
