@@ -93,4 +93,12 @@ cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cp
     { quota = $1 > 0 ? int($1 / $2) : cpus; if (quota > cpus) quota = cpus; if (quota < 1) quota = 1 }
     END { print "worker_processes " (quota ? quota : cpus) ";" }' > "$out/workers.conf"
 
+# The server's log goes through the relay, which nobody can keep waiting.
+case $* in *'daemon off'*)
+    mkfifo "$out/log.$$"
+    /etc/nginx/relay.pl < "$out/log.$$" &
+    exec > "$out/log.$$"
+    rm "$out/log.$$"
+esac
+
 exec "$@"

@@ -1,4 +1,5 @@
-//! A log that takes no lines: its reader has stopped reading, or the disk is full. Requests are answered all the same.
+//! A log that takes no lines: its reader has stopped reading, or the disk is full. Requests are answered all the same, by
+//! the app and by nginx.
 
 mod common;
 
@@ -6,11 +7,12 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, PipeReader, pipe},
     net::{SocketAddr, TcpListener},
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use common::{
+    Stack,
     solo::{Running, berth, wait_for},
     wire,
 };
@@ -33,7 +35,7 @@ fn app(log: impl Into<Stdio>) -> (Running, SocketAddr) {
 }
 
 fn ask(address: SocketAddr, requests: usize) {
-    let path = format!("/?{}", "a".repeat(LONG));
+    let path = format!("/robots.txt?{}", "a".repeat(LONG));
     for _ in 0..requests {
         assert_eq!(wire::get(address, &path, "localhost").status, 200);
     }
@@ -110,4 +112,23 @@ fn requests_are_answered_when_the_reader_of_the_log_is_gone() {
     ask(address, 50);
     app.signal("TERM");
     assert!(app.ended().success());
+}
+
+#[test]
+fn nginx_answers_while_a_terminal_that_is_attached_to_it_takes_nothing() {
+    let stack = Stack::start(&[("REPLICAS", "1")]);
+    let mut attach = Command::new("docker");
+    attach
+        .args(["attach", "--no-stdin", "--sig-proxy=false"])
+        .arg(&stack.containers("nginx")[0]);
+    let terminal = Running::start(attach.stdout(Stdio::piped()).stderr(Stdio::null()));
+    // The engine keeps up to a megabyte for it, and the sockets on the way some more.
+    ask(stack.address, 2 * ENOUGH);
+    drop(terminal);
+    ask(stack.address, 1);
+    wait_for(|| {
+        let log = stack.log("nginx");
+        let told = |line: &String| line.contains("lines of the log could not be written");
+        log.iter().any(told).then_some(())
+    });
 }

@@ -1,0 +1,37 @@
+#!/usr/bin/perl
+# Passes the lines of the log on, from stdin to stdout, and never waits long: nginx writes its log between two requests,
+# and would answer nobody while whoever is to take a line does not. Lines that find no room are dropped, and counted.
+# usage: nginx -g 'daemon off;' | relay.pl
+use strict;
+use warnings;
+use Fcntl;
+
+# Bytes that may wait.
+my $room = 1 << 20;
+
+# stderr is one with nginx's, which goes without a line of its own that is not taken.
+for my $out (*STDOUT, *STDERR) {
+    fcntl($out, F_SETFL, fcntl($out, F_GETFL, 0) | O_NONBLOCK) or die "relay.pl: $!";
+}
+
+my ($begun, $waiting, $lost, $is_over) = ('', '', 0, 0);
+until ($is_over) {
+    vec(my $readable = '', fileno STDIN, 1) = 1;
+    vec(my $writable = '', fileno STDOUT, 1) = $waiting ne '';
+    select($readable, $writable, undef, undef) >= 0 or next;
+    if (vec($readable, fileno STDIN, 1)) {
+        $is_over = !sysread(STDIN, $begun, 1 << 16, length $begun);
+        my $lines = substr($begun, 0, 1 + rindex($begun, "\n"), '');
+        if (length($waiting) + length($lines) > $room) { $lost += $lines =~ tr/\n// }
+        else { $waiting .= $lines }
+    }
+    if (vec($writable, fileno STDOUT, 1)) {
+        my $written = syswrite(STDOUT, $waiting) // 0;
+        substr($waiting, 0, $written) = '';
+        if ($lost && $written) {
+            $waiting .= qq({"level":"WARN","message":"$lost lines of the log could not be written, and are lost"}\n);
+            $lost = 0;
+        }
+    }
+}
+syswrite(STDOUT, $waiting . $begun);
