@@ -33,11 +33,11 @@ struct Scenario {
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         event: "scale 2 → 8 → 1 → 4, asked from the network",
-        run: || scaling(From::Network, &Options::default()),
+        run: || scaling(From::Network, &load()),
     },
     Scenario {
         event: "scale 2 → 8 → 1 → 4, asked through the published port",
-        run: || scaling(From::Host, &Options::default()),
+        run: || scaling(From::Host, &load()),
     },
     Scenario {
         event: "scale 2 → 8 → 1 → 4, with a handler of 1.5 s",
@@ -45,7 +45,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         event: "stop a replica by hand, and start it again",
-        run: || stopping(&[Options::default()]),
+        run: || stopping(&[load()]),
     },
     Scenario {
         event: "stop a replica while the connections to it are idle",
@@ -103,11 +103,11 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         event: "roll out a new version, with 2 replicas",
-        run: || rollouts("2", 2, From::Network, &Options::default()),
+        run: || rollouts("2", 2, From::Network, &load()),
     },
     Scenario {
         event: "roll out a new version, with 1 replica",
-        run: || rollouts("1", 1, From::Host, &Options::default()),
+        run: || rollouts("1", 1, From::Host, &load()),
     },
     Scenario {
         event: "roll out a new version, with a handler of 1.5 s",
@@ -198,13 +198,21 @@ fn row(event: &str, report: &Report) -> String {
     )
 }
 
+/// What is asked of a stack unless a scenario says otherwise.
+fn load() -> Options {
+    Options {
+        rate: if is_full() { 2000 } else { 1000 },
+        ..Options::default()
+    }
+}
+
 fn is_full() -> bool {
     env::var("LOSSLESS").is_ok_and(|value| value == "full")
 }
 
 /// Does it again and again, as long as a scenario lasts.
 fn again(mut action: impl FnMut()) {
-    let lasts = Duration::from_secs(if is_full() { 150 } else { 12 });
+    let lasts = Duration::from_secs(if is_full() { 60 } else { 12 });
     let start = Instant::now();
     while start.elapsed() < lasts {
         action();
@@ -250,7 +258,7 @@ fn stopping(loads: &[Options]) -> Vec<Report> {
 
 fn slow_starts() -> Vec<Report> {
     let stack = Counted::start(&[("REPLICAS", "1"), ("START_DELAY", "5")]);
-    let report = stack.under_load(From::Network, &Options::default(), || {
+    let report = stack.under_load(From::Network, &load(), || {
         again(|| [3, 1].iter().for_each(|&replicas| stack.scale(replicas)));
     });
     vec![report]
@@ -259,7 +267,7 @@ fn slow_starts() -> Vec<Report> {
 /// `command` is what `docker compose exec` is told.
 fn reloading(command: &[&str]) -> Vec<Report> {
     let stack = Counted::start(&[]);
-    let report = stack.under_load(From::Network, &Options::default(), || {
+    let report = stack.under_load(From::Network, &load(), || {
         again(|| {
             stack.compose(&[&["exec", "--no-TTY"], command].concat());
             thread::sleep(Duration::from_secs(1));
@@ -376,7 +384,7 @@ fn killed_rollouts() -> Vec<Report> {
         run(&mut rollout());
     };
     let versions = Versions::start("2", 1);
-    versions.follow(From::Network, &Options::default(), kill)
+    versions.follow(From::Network, &load(), kill)
 }
 
 /// A POST that a replica had when it was killed may have been processed or not: nobody can repeat it, and it is
@@ -384,7 +392,7 @@ fn killed_rollouts() -> Vec<Report> {
 fn kills() -> Vec<Report> {
     let stack = Counted::start(&[("REPLICAS", "3")]);
     let mut kills = Vec::new();
-    let mut report = stack.under_load(From::Network, &Options::default(), || {
+    let mut report = stack.under_load(From::Network, &load(), || {
         again(|| {
             let replicas = stack.containers("app");
             let before = SystemTime::now();
