@@ -83,7 +83,7 @@ awk '$1 == "nameserver" { list = list " " (index($2, ":") ? "[" $2 "]" : $2) } E
 # The replicas. One failure takes one out of turn, for the time of its drain and the 2 s until the resolver's news arrive.
 # The second line has the same replicas once more, for when all of them are out of turn.
 awk -v drain="$drain" 'BEGIN {
-    print "server app:8080 resolve max_fails=1 fail_timeout=" int(drain + 0.999) + 2 "s;"
+    print "server app:8080 resolve fail_timeout=" int(drain + 0.999) + 2 "s;"
     print "server app:8080 resolve backup max_fails=0;"
 }' > "$out/replicas.conf"
 

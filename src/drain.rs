@@ -139,7 +139,7 @@ impl StopSignals {
         log::info!("{name}: draining for {} s", wait.as_secs_f32());
         let end = Instant::now() + wait + shutdown;
         let latest = end - RESERVE.min(shutdown);
-        front::leave(config.front, &drain, latest);
+        front::leave(config.front, &drain);
         sleep(wait).await;
         while !drain.is_quiet() && Instant::now() < latest {
             sleep(LOOK).await;

@@ -9,7 +9,7 @@ use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{config::Front, drain::Drain, health::READY};
@@ -17,22 +17,22 @@ use crate::{config::Front, drain::Drain, health::READY};
 /// nginx keeps an idle connection for so long; the `keepalive_timeout` of nginx/conf.d/upstream.conf.
 pub const IDLE: Duration = Duration::from_secs(20);
 
-/// Time for each of connecting, asking and hearing the answer.
+/// Time for an answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two probes once nginx knows, for a reload makes it forget.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Until then there is no pause at first, and then one that grows by this to the same.
 const STEP: Duration = Duration::from_micros(100);
 
-/// Starts to tell every address of the front, and goes on `until` the listener is closed, on threads of its own.
-pub fn leave(front: Front, drain: &Drain, until: Instant) {
+/// Starts to tell every address of the front, on threads of its own, which go on until the process ends.
+pub fn leave(front: Front, drain: &Drain) {
     let Front(Some(front)) = front else { return };
     let drain = drain.clone();
     thread::spawn(move || match front.to_socket_addrs() {
         Ok(addresses) => {
             for address in addresses {
                 let drain = drain.clone();
-                thread::spawn(move || tell(address, &drain, until));
+                thread::spawn(move || tell(address, &drain));
             }
         }
         Err(error) => {
@@ -41,11 +41,11 @@ pub fn leave(front: Front, drain: &Drain, until: Instant) {
     });
 }
 
-fn tell(front: SocketAddr, drain: &Drain, until: Instant) {
+fn tell(front: SocketAddr, drain: &Drain) {
     let ticket = format!("leaving={:016x}", fastrand::u64(..));
     drain.expect(ticket.clone(), front);
     let (mut told, mut pause) = (false, Duration::ZERO);
-    while Instant::now() < until {
+    loop {
         let asked = probe(front, &ticket);
         if !told && !drain.still_expects(front) {
             told = true;
@@ -62,9 +62,8 @@ fn tell(front: SocketAddr, drain: &Drain, until: Instant) {
 
 /// `GET /health/ready?TICKET`, whatever the answer.
 fn probe(front: SocketAddr, ticket: &str) -> io::Result<()> {
-    let mut socket = TcpStream::connect_timeout(&front, PATIENCE)?;
+    let mut socket = TcpStream::connect(front)?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
     write!(
         socket,
         "GET {READY}?{ticket} HTTP/1.0\r\nUser-Agent: berth\r\n\r\n"
