@@ -30,7 +30,7 @@ use futures_util::{
 use crate::{config::Config, guard, refusal::closing};
 
 /// Bytes a second that a client may average without its patience running out.
-const RATE: f64 = 500.0;
+pub const RATE: f64 = 500.0;
 
 type Bytes = Result<actix_web::web::Bytes, PayloadError>;
 
