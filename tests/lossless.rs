@@ -212,7 +212,7 @@ fn is_full() -> bool {
 
 /// Does it again and again, as long as a scenario lasts.
 fn again(mut action: impl FnMut()) {
-    let lasts = Duration::from_secs(if is_full() { 60 } else { 12 });
+    let lasts = Duration::from_secs(if is_full() { 40 } else { 12 });
     let start = Instant::now();
     while start.elapsed() < lasts {
         action();
@@ -284,10 +284,10 @@ struct Versions {
 }
 
 impl Versions {
-    /// The first one, which `number` others are to follow, or 10 if there is time.
+    /// The first one, which `number` others are to follow, or five times as many if there is time.
     fn start(replicas: &str, number: usize) -> Self {
         let name = format!("berth-test-{}-versions", std::process::id());
-        let number = if is_full() { 10 } else { number };
+        let number = if is_full() { 5 * number } else { number };
         let version = |version: usize| image("counting", &version.to_string());
         let images: Vec<_> = (1..=number + 1).map(version).collect();
         docker(&["tag", &images[0], &name]);
