@@ -18,13 +18,13 @@ use std::{
 
 use common::{
     dns::{Dns, Server},
-    load::{Counted, From, Loss, Options, Report},
-    modes::why_no_stack,
+    load::{Counted, From, Loss, Options, Report, outcome::Answered},
+    modes::one_at_a_time,
     solo::wait_for,
     stack::{docker, run},
     wire,
 };
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 
 /// After so long a failure must have been noticed.
 const NOTICED: Duration = Duration::from_secs(1);
@@ -219,15 +219,19 @@ fn fails(part: f64, harm: fn(&Counted, &str), heal: fn(&Counted, &str)) -> Findi
     finding
 }
 
-/// Nothing is lost, and almost all GETs that were sent between the two times, but in the first second, were quick.
-fn judge(report: &Report, times: (SystemTime, SystemTime)) -> Finding {
+/// The answers to what was sent between the two times, but in the first second.
+fn meanwhile(report: &Report, times: (SystemTime, SystemTime)) -> impl Iterator<Item = &Answered> {
     let outcome = &report.outcome;
     let start = millis(times.0 + NOTICED) - outcome.started;
     let end = millis(times.1) - outcome.started;
-    let meanwhile = outcome
-        .trace
-        .iter()
-        .filter(|it| (start..end).contains(&it.at));
+    let answers = outcome.trace.iter();
+    answers.filter(move |it| (start..end).contains(&it.at))
+}
+
+/// Nothing is lost, and almost all GETs that were sent between the two times, but in the first second, were quick.
+fn judge(report: &Report, times: (SystemTime, SystemTime)) -> Finding {
+    let outcome = &report.outcome;
+    let meanwhile = meanwhile(report, times);
     let mut took: Vec<f64> = meanwhile.map(|it| it.after).collect();
     took.sort_by(f64::total_cmp);
     let at = (took.len() as f64 * 0.999).ceil() as usize;
@@ -255,13 +259,7 @@ fn got_almost_none(
     bad: &str,
     part: f64,
 ) {
-    let outcome = &report.outcome;
-    let start = millis(times.0 + NOTICED) - outcome.started;
-    let end = millis(times.1) - outcome.started;
-    let meanwhile = outcome
-        .trace
-        .iter()
-        .filter(|it| (start..end).contains(&it.at));
+    let meanwhile = meanwhile(report, times);
     let was_bad = |name: &Option<String>| name.as_ref().is_some_and(|name| bad.starts_with(name));
     let (mut all, mut got) = (0, 0);
     for answer in meanwhile {
@@ -398,13 +396,7 @@ fn all_dead() -> Finding {
 }
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // Two stacks under load would measure each other.
-    arguments.test_threads = Some(1);
-    let without_stack = why_no_stack();
-    if let Some(why) = &without_stack {
-        eprintln!("nothing is tried: {why}; run `make test`");
-    }
+    let (arguments, without_stack) = one_at_a_time();
     let table = Arc::new(Mutex::new(String::new()));
     let trials = SCENARIOS.iter().map(|scenario| {
         let table = Arc::clone(&table);
@@ -429,7 +421,7 @@ fn main() -> ExitCode {
                 Err(found.faults.into())
             }
         };
-        Trial::test(scenario.event, trial).with_ignored_flag(without_stack.is_some())
+        Trial::test(scenario.event, trial).with_ignored_flag(without_stack)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     let table = table.lock().unwrap();

@@ -18,10 +18,10 @@ use std::{
 
 use common::{
     load::{Counted, From, Options, Report, image},
-    modes::why_no_stack,
+    modes::one_at_a_time,
     stack::{docker, run},
 };
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 
 /// One thing that happens to a stack.
 struct Scenario {
@@ -142,13 +142,7 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // Two stacks under load would measure each other.
-    arguments.test_threads = Some(1);
-    let without_stack = why_no_stack();
-    if let Some(why) = &without_stack {
-        eprintln!("nothing is tried: {why}; run `make test`");
-    }
+    let (arguments, without_stack) = one_at_a_time();
     let table = Arc::new(Mutex::new(Vec::new()));
     let trials = SCENARIOS.iter().map(|scenario| {
         let table = Arc::clone(&table);
@@ -169,7 +163,7 @@ fn main() -> ExitCode {
                 Err(faults.concat().into())
             }
         };
-        Trial::test(scenario.event, trial).with_ignored_flag(without_stack.is_some())
+        Trial::test(scenario.event, trial).with_ignored_flag(without_stack)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     let table = table.lock().unwrap();

@@ -17,7 +17,7 @@ use std::{
 use common::{
     Stack,
     container::image,
-    solo::wait_for,
+    solo::{wait_at_most, wait_for},
     stack::{docker, run},
     wire::{exchange, get},
 };
@@ -405,7 +405,7 @@ fn one_by_one_goes_back_when_a_later_one_fails() {
     rollout.until("stopping");
     // The other new one dies as soon as it runs.
     let old_and_proven = |id: &String| before.contains(id) || rollout.said.contains(&id[..12]);
-    let fresh = wait_for_long(|| {
+    let fresh = wait_at_most(PATIENCE, || {
         service
             .stack
             .containers("app")
@@ -418,18 +418,6 @@ fn one_by_one_goes_back_when_a_later_one_fails() {
     assert!(said.contains("going back"), "{said}");
     service.assert_runs(2, &first);
     service.assert_settled();
-}
-
-/// As `wait_for`, for what takes as long as a replica takes to stop.
-fn wait_for_long<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Interrupts a rollout at each step and lets another one finish it, or turn back.

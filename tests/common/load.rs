@@ -9,7 +9,7 @@
 #[path = "../load/options.rs"]
 mod options;
 #[path = "../load/outcome.rs"]
-mod outcome;
+pub mod outcome;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

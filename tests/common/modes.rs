@@ -131,8 +131,20 @@ pub fn run(
     }
 }
 
+/// The arguments of a program of scenarios that each put a stack under load, and whether there can be no stack.
+pub fn one_at_a_time() -> (Arguments, bool) {
+    let mut arguments = Arguments::from_args();
+    // Two stacks under load would measure each other.
+    arguments.test_threads = Some(1);
+    let without_stack = why_no_stack();
+    if let Some(why) = &without_stack {
+        eprintln!("nothing is tried: {why}; run `make test`");
+    }
+    (arguments, without_stack.is_some())
+}
+
 /// What is missing for nginx with replicas, if anything is.
-pub fn why_no_stack() -> Option<&'static str> {
+fn why_no_stack() -> Option<&'static str> {
     let works = |arguments: &[&str]| {
         let mut docker = Command::new("docker");
         docker

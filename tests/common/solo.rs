@@ -152,13 +152,18 @@ pub fn outcome(command: &mut Command) -> Outcome {
 }
 
 /// Asks again and again until there is an answer; panics after [`PATIENCE`].
-pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_for<T>(ask: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(PATIENCE, ask)
+}
+
+/// The same with a patience of its own.
+pub fn wait_at_most<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "not within {patience:?}");
         thread::sleep(Duration::from_millis(10));
     }
 }
