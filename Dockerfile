@@ -32,9 +32,15 @@ RUN find src -exec touch {} + \
     && cp target/*/release/berth /berth
 
 
+# The pages and headers that nginx has in common with the app, from the app.
+FROM build AS front
+RUN /berth front-files /srv/front
+
+
 FROM ${NGINX_IMAGE} AS nginx
 RUN rm -rf /etc/nginx/conf.d
 COPY nginx /etc/nginx
+COPY --from=front /srv/front /srv/front
 COPY --from=site /srv/site /srv/site
 USER 65532:0
 # A graceful stop; SIGTERM would cut connections.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes the parts of nginx's configuration that depend on the environment, then runs the command given (nginx).
 # usage: entrypoint.sh COMMAND [ARGUMENT…]
-# Reads ALLOWED_HOSTS, CLIENT_TIMEOUT, DRAIN_SECONDS, MAX_BODY, MAX_REQUESTS, STATIC_PREFIX and TRUSTED_PROXIES, with the
+# Reads ALLOWED_HOSTS, CLIENT_TIMEOUT, DRAIN_SECONDS, MAINTENANCE, MAX_BODY, MAX_REQUESTS, STATIC_PREFIX and TRUSTED_PROXIES, with the
 # app's rules and defaults (src/config.rs).
 set -eu
 
@@ -49,6 +49,9 @@ body=${MAX_BODY:-10m}
 check MAX_BODY "$body" "$body" '[1-9][0-9]{0,8}[kKmMgG]?' \
     'set it to bytes such as 512, or to one such as 64k, 10m or 1g'
 
+maintenance=${MAINTENANCE:-off}
+check MAINTENANCE "$maintenance" "$maintenance" 'on|off' 'set it to on or off'
+
 if [ -n "$mistakes" ]; then
     echo "nginx: the configuration can't be used; change these environment variables:$mistakes" >&2
     exit 78
@@ -72,6 +75,7 @@ for name in client_header_timeout client_body_timeout send_timeout lingering_tim
     echo "$name ${timeout}s;"
 done >> "$out/limits.conf"
 echo "limit_conn requests $requests;" > "$out/max_requests.conf"
+echo "default $([ "$maintenance" = on ] && echo 1 || echo 0);" > "$out/maintenance.conf"
 
 printf '%s' "$proxies" | sed '/./s/.*/set_real_ip_from &;/' > "$out/real_ip.conf"
 printf '%s' "$proxies" | sed '/./s/.*/& 1;/' > "$out/trusted_proxies.conf"

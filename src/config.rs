@@ -89,6 +89,8 @@ variables! {
         "requests that are worked on at the same time, by nginx and by each replica; more get 503 at once";
     max_connections: Number<1_000_000> = "MAX_CONNECTIONS", "12000",
         "connections that the app holds, at up to 20 KB of memory each; more wait to be accepted";
+    maintenance: Switch = "MAINTENANCE", "off",
+        "`on` answers everything but probes with 503 and a page that says so";
     drain_seconds: Seconds = "DRAIN_SECONDS", "2.5",
         "seconds of serving on after SIGTERM, with readiness failing";
     front: Front = "FRONT", "",

@@ -3,18 +3,22 @@
 //! 1. [`config`] reads the environment, once, before anything else happens.
 //! 2. [`server`] binds the address and puts the parts below together, outermost first.
 //! 3. [`last`] ends a connection with the answer that was to be its last.
-//! 4. [`health`] answers the platform's probes before any check, because probes come with odd Hosts.
-//! 5. [`logging`] gives the request its id, and writes its line when the answer has gone out.
-//! 6. [`proxies`] says who really asked, believing forwarding headers from trusted peers alone.
-//! 7. [`body`] ends what is too large or too slow.
-//! 8. [`guard`] refuses what no HTTP server may accept, and hosts that are not ours ([`hosts`]).
-//! 9. [`site`] answers with a file, if there is one of that name.
-//! 10. [`load`] refuses what is more than the process may work on at once.
-//! 11. [`time`] is the service: **the one module that you replace**.
-//! 12. [`refusal`] is where everything else ends.
+//! 4. [`headers`] tells browsers how to treat the answer.
+//! 5. [`health`] answers the platform's probes before any check, because probes come with odd Hosts.
+//! 6. [`logging`] gives the request its id, and writes its line when the answer has gone out.
+//! 7. [`proxies`] says who really asked, believing forwarding headers from trusted peers alone.
+//! 8. [`refusal`] finds the words for an answer that is an error and has none.
+//! 9. [`body`] ends what is too large or too slow.
+//! 10. [`maintenance`] turns everyone away while there is some.
+//! 11. [`guard`] refuses what no HTTP server may accept, and hosts that are not ours ([`hosts`]).
+//! 12. [`site`] answers with a file, if there is one of that name.
+//! 13. [`load`] refuses what is more than the process may work on at once.
+//! 14. [`failure`] keeps to itself why the service failed.
+//! 15. [`time`] is the service: **the one module that you replace**.
 //!
-//! [`drain`] ends the process on SIGTERM, of which it tells the [`front`]. [`relief`] hangs up on whoever can't be
-//! accepted. [`healthcheck`] is the other side of [`health`].
+//! Everything else ends in [`refusal`]. [`drain`] ends the process on SIGTERM, of which it tells the [`front`]. [`relief`]
+//! hangs up on whoever can't be accepted. [`healthcheck`] is the other side of [`health`], and [`front_files`] is what
+//! nginx needs of all this.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -22,14 +26,18 @@
 pub mod body;
 pub mod config;
 pub mod drain;
+pub mod failure;
 pub mod front;
+pub mod front_files;
 pub mod guard;
+pub mod headers;
 pub mod health;
 pub mod healthcheck;
 pub mod hosts;
 pub mod last;
 pub mod load;
 pub mod logging;
+pub mod maintenance;
 pub mod proxies;
 pub mod refusal;
 pub mod relief;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, HttpMessage, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
@@ -20,7 +20,7 @@ use actix_web::{
 };
 use futures_util::{StreamExt, stream};
 
-use crate::{config::Config, refusal::plain};
+use crate::config::Config;
 
 /// How many requests are worked on; shared by all workers.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub async fn shed<B: MessageBody>(
         .expect("the server has one");
     let place = Rc::new(Place::taken(Data::clone(load)));
     if place.number > Config::of(&request).max_requests.count() {
-        let mut refused = plain(StatusCode::SERVICE_UNAVAILABLE);
+        let mut refused = HttpResponse::new(StatusCode::SERVICE_UNAVAILABLE);
         let soon = HeaderValue::from_static("1");
         refused.headers_mut().insert(RETRY_AFTER, soon);
         return Ok(request.into_response(refused).map_into_right_body());

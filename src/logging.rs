@@ -9,7 +9,6 @@ pub mod queue;
 use std::{
     borrow::Cow,
     io::{self, Write},
-    net::IpAddr,
     panic,
     pin::Pin,
     sync::LazyLock,
@@ -35,7 +34,7 @@ use log::{
 use self::queue::Queue;
 use crate::{
     config::{Config, LogFormat},
-    proxies::{Client, Scheme},
+    proxies::{Client, Scheme, peer},
 };
 
 /// Carries the id that a trusted proxy chose, and goes back to the client.
@@ -93,7 +92,7 @@ pub async fn access_line<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BodyWithLine>, Error> {
     let config = Config::of(&request);
-    let client = client(&request, config);
+    let client = Client::of(&request);
     let id = request_id(&request, config);
     let names_replica = config.served_by.0;
     let mut line = Line {
@@ -119,22 +118,6 @@ pub async fn access_line<B: MessageBody + 'static>(
     Ok(answer
         .map_into_boxed_body()
         .map_body(|_, body| BodyWithLine { body, line }))
-}
-
-/// Who asks, as far as the peer's forwarding headers count.
-fn client(request: &ServiceRequest, config: &Config) -> Client {
-    let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
-    let proxies = &config.trusted_proxies;
-    proxies.client(
-        peer(request),
-        lines("x-forwarded-for"),
-        lines("x-forwarded-proto"),
-    )
-}
-
-/// The other end of the connection; none on a Unix socket, or if it has hung up already.
-fn peer(request: &ServiceRequest) -> Option<IpAddr> {
-    request.head().peer_addr.map(|address| address.ip())
 }
 
 /// The id that a trusted proxy sent if it is well-formed (1 to 128 letters, digits, `.`, `_`, `-`), else a new one of

@@ -1,15 +1,16 @@
-//! The command line: `berth [serve]`, `berth healthcheck`, `berth config`.
+//! The command line: `berth [serve]`, `berth healthcheck`, `berth config`, `berth front-files`.
 
 use std::{
     env,
     fmt::Display,
     io::{Write, stdout},
+    path::Path,
     process::ExitCode,
 };
 
 use berth::{
     config::{Config, EX_CONFIG},
-    healthcheck, logging, server, site, time,
+    front_files, healthcheck, logging, server, site, time,
 };
 
 const USAGE: &str = "\
@@ -18,6 +19,8 @@ usage: berth [COMMAND]
   serve        serve the site (the default)
   healthcheck  ask the server of this configuration whether it is ready; exits 0 or 1
   config       show the configuration in force and where each value came from
+  front-files FOLDER
+               write what nginx needs to answer as this does where it can't ask
 
 Environment variables configure it; README.md lists them.";
 
@@ -35,6 +38,8 @@ async fn main() -> ExitCode {
         [] | ["serve"] => serve().await,
         ["healthcheck"] => ask(),
         ["config"] => configured().and_then(print),
+        ["front-files", folder] => front_files::write(Path::new(folder))
+            .map_err(|error| Fault(1, format!("can't write to {folder}: {error}"))),
         ["-h" | "--help" | "help"] => print(format_args!("{USAGE}\n")),
         ["-V" | "--version"] => print(concat!("berth ", env!("CARGO_PKG_VERSION"), "\n")),
         _ => Err(Fault(

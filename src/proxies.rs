@@ -18,7 +18,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use actix_web::{dev::ServiceRequest, http::header::HeaderValue};
 use ipnet::{IpNet, Ipv4Net};
+
+use crate::config::Config;
 
 /// The addresses and networks whose forwarding headers count; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +46,23 @@ pub enum Scheme {
     Http,
     /// Over TLS, says a trusted proxy.
     Https,
+}
+
+impl Client {
+    /// Who asks, as far as the peer's forwarding headers count.
+    pub fn of(request: &ServiceRequest) -> Self {
+        let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
+        Config::of(request).trusted_proxies.client(
+            peer(request),
+            lines("x-forwarded-for"),
+            lines("x-forwarded-proto"),
+        )
+    }
+}
+
+/// The other end of the connection; none on a Unix socket, or if it has hung up already.
+pub fn peer(request: &ServiceRequest) -> Option<IpAddr> {
+    request.head().peer_addr.map(|address| address.ip())
 }
 
 impl TrustedProxies {

@@ -27,9 +27,9 @@ use crate::{
     body,
     config::{Address, Config},
     drain::{self, Drain, StopSignals},
-    guard, health, last,
+    failure, guard, headers, health, last,
     load::{self, Load},
-    logging, refusal,
+    logging, maintenance, refusal,
     relief::{Listener, Relief},
     site,
 };
@@ -118,15 +118,19 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
             .app_data(load.clone())
             .configure(service)
             .default_service(web::to(refusal::last_resort))
+            .wrap(from_fn(failure::contain))
             .wrap(from_fn(load::shed))
             .wrap(from_fn(site::serve))
             .wrap(from_fn(guard::check))
+            .wrap(from_fn(maintenance::refuse))
             // Those with a body, once there is a limit to it.
             .wrap(from_fn(health::answer))
             .wrap(from_fn(body::limit))
+            .wrap(from_fn(refusal::dress))
             .wrap(from_fn(logging::access_line))
             .wrap(from_fn(drain::note))
             .wrap(from_fn(health::answer))
+            .wrap(from_fn(headers::set))
             .wrap(from_fn(last::cut))
     })
     .on_connect(last::connected)

@@ -7,60 +7,135 @@
 //! 3. It is spelt plainly: no empty or dotted segments (but `/.well-known/`), no encoded slashes, no trailing slash.
 //! 4. A regular file of that name lies in `STATIC_DIR`, with no symbolic link on the way.
 //!
-//! Anything else is the service's.
+//! Anything else is the service's. Of a file then:
+//!
+//! 5. [`variant`]: as it is, or compressed, as the client can take it.
+//! 6. [`condition`]: all of it, a range, or nothing because the client has it already.
+
+mod condition;
+mod variant;
 
 use std::path::{Path, PathBuf};
 
 use actix_files::NamedFile;
 use actix_web::{
-    Error,
+    Error, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::Method,
+    http::{
+        Method, StatusCode,
+        header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, HeaderValue, VARY},
+    },
     middleware::Next,
 };
 use percent_encoding::percent_decode_str;
 
 use crate::{config::Config, health};
+use condition::Verdict;
+use variant::Variant;
 
 /// What may stand in a path beside letters and digits (RFC 3986 §3.3).
 const PLAIN: &[u8] = b"-._~!$&'()*+,;=:@%/";
+/// For a file whose name says what is in it: it never changes (RFC 8246).
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// For all others: ask each time whether it has changed.
+const ASK: &str = "no-cache";
 
 /// Answers with a file, or hands the request on.
 pub async fn serve<B: MessageBody>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    let file = find(request.method(), request.path(), Config::of(&request));
-    let Some(file) = file.and_then(|path| NamedFile::open(path).ok()) else {
-        return Ok(next.call(request).await?.map_into_left_body());
-    };
-    // actix's validator holds the inode, which differs from replica to replica.
-    let answer = file
-        .use_etag(false)
-        .disable_content_disposition()
-        .into_response(request.request());
-    Ok(request.into_response(answer).map_into_right_body())
+    let config = Config::of(&request);
+    let name = name(request.method(), request.path(), config);
+    let answer = name.and_then(|name| answer(&mut request, &name));
+    Ok(match answer {
+        Some(answer) => request.into_response(answer).map_into_right_body(),
+        None => next.call(request).await?.map_into_left_body(),
+    })
 }
 
 /// Files that can never be had because a health path of the same name comes first.
 pub fn hidden_files(config: &Config) -> Vec<String> {
     let paths = health::LIVE.iter().chain([&health::READY]);
+    let is_file = |path: &str| {
+        let name = name(&Method::GET, path, config);
+        name.is_some_and(|name| file(&config.static_dir.0, &name).is_some())
+    };
     paths
-        .filter(|path| find(&Method::GET, path, config).is_some())
+        .filter(|path| is_file(path))
         .map(ToString::to_string)
         .collect()
 }
 
-fn find(method: &Method, path: &str, config: &Config) -> Option<PathBuf> {
-    if method != Method::GET && method != Method::HEAD {
-        return None;
+fn answer(request: &mut ServiceRequest, name: &Path) -> Option<HttpResponse> {
+    let folder = Config::of(request).static_dir.0.clone();
+    let whole = NamedFile::open(file(&folder, name)?).ok()?;
+    let Some(variant) = variant::choose(request, &folder, name) else {
+        return Some(refused(StatusCode::NOT_ACCEPTABLE));
+    };
+    let file = match variant.folder(&folder) {
+        Some(folder) => NamedFile::open(file(&folder, name)?).ok()?,
+        None => whole,
+    };
+    let tag = condition::tag(&file)?;
+    let mut answer = match condition::judge(request, &tag, file.metadata().len()) {
+        Verdict::Send => content(file, request, variant),
+        Verdict::NotModified => HttpResponse::NotModified().finish(),
+        Verdict::Failed => return Some(refused(StatusCode::PRECONDITION_FAILED)),
+        Verdict::Unsatisfiable => {
+            let mut answer = refused(StatusCode::RANGE_NOT_SATISFIABLE);
+            let length = format!("bytes */{}", file.metadata().len());
+            let length = HeaderValue::try_from(length).expect("digits");
+            answer.headers_mut().insert(CONTENT_RANGE, length);
+            return Some(answer);
+        }
+    };
+    let headers = answer.headers_mut();
+    let tag = HeaderValue::try_from(tag.to_string()).expect("digits in quotes");
+    headers.insert(ETAG, tag);
+    let caching = if says_content(name) { FOR_EVER } else { ASK };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    Some(answer)
+}
+
+fn refused(status: StatusCode) -> HttpResponse {
+    let mut answer = HttpResponse::new(status);
+    let varies = HeaderValue::from_static("Accept-Encoding");
+    answer.headers_mut().insert(VARY, varies);
+    answer
+}
+
+/// The file or the range of it that `request` still names.
+fn content(file: NamedFile, request: &ServiceRequest, variant: Variant) -> HttpResponse {
+    let file = file
+        .use_etag(false)
+        .use_last_modified(false)
+        .disable_content_disposition();
+    let file = match variant.coding() {
+        Some(coding) => file.set_content_encoding(coding),
+        None => file,
+    };
+    let mut answer = file.into_response(request.request());
+    if answer.status() == StatusCode::PARTIAL_CONTENT {
+        answer.headers_mut().remove(ACCEPT_RANGES);
     }
-    let name = plain_name(config.static_prefix.strip(path)?)?;
-    let file = config.static_dir.0.join(&name);
+    answer
+}
+
+/// The file's path, if `name` is a regular one in `folder` with no symbolic link on the way.
+fn file(folder: &Path, name: &Path) -> Option<PathBuf> {
+    let file = folder.join(name);
     // Resolving a path changes it exactly if a link lies on it.
     let unlinked = file.canonicalize().ok()? == file;
     (unlinked && file.is_file()).then_some(file)
+}
+
+/// The name below the site's folder that a request asks for, if it can be for a file.
+fn name(method: &Method, path: &str, config: &Config) -> Option<PathBuf> {
+    let asks = method == Method::GET || method == Method::HEAD;
+    asks.then(|| plain_name(config.static_prefix.strip(path)?))?
 }
 
 /// The file's name below the site's folder, if `path` (without its leading slash) is spelt plainly.
@@ -82,4 +157,22 @@ fn plain_name(path: &str) -> Option<PathBuf> {
         name.push(Path::new(segment.as_ref()));
     }
     Some(name)
+}
+
+/// Whether it lies in `assets/` and has a hash of its content before its extension, as `deploy/site` puts it there.
+fn says_content(name: &Path) -> bool {
+    let is_hash = |part: &str| {
+        part.len() == 16
+            && part
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let file = name.file_name().and_then(|file| file.to_str());
+    let mut parts = file
+        .unwrap_or_default()
+        .split('.')
+        .skip(1)
+        .collect::<Vec<_>>();
+    let last_two = parts.split_off(parts.len().saturating_sub(2));
+    name.starts_with("assets") && last_two.into_iter().any(is_hash)
 }

@@ -1,10 +1,22 @@
-//! Static files by the app alone: which are served, and what is said of those that can't be.
+//! Static files beside what tests/parity.rs asks: edits, files that can't be had, large ones.
 
 mod common;
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::symlink,
+    path::Path,
+    thread,
+    time::Duration,
+};
 
-use common::{Solo, wire};
+use common::{
+    Solo, Stack,
+    fixture::{Entry, Fixture},
+    wire,
+};
 use tempfile::TempDir;
 
 fn site(files: &[&str]) -> TempDir {
@@ -129,4 +141,20 @@ fn a_prefix_gives_the_files_a_namespace_of_their_own() {
         "{:?}",
         app.log()
     );
+}
+
+#[test]
+fn a_large_answer_waits_in_the_replica_and_not_in_nginx() {
+    let site = Fixture::new(&[Entry::of("large.bin", "{0123456789abcdef*3276800}")]);
+    let stack = Stack::start(&[
+        ("COMPOSE_FILE", "docker-compose.yml:tests/parity.yml"),
+        ("SITE", site.path().to_str().unwrap()),
+    ]);
+    let mut client = TcpStream::connect(stack.front()).unwrap();
+    let ask = b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-\r\n\r\n";
+    client.write_all(ask).unwrap();
+    client.read_exact(&mut [0; 1000]).unwrap();
+    thread::sleep(Duration::from_secs(1));
+    let kept = stack.compose(&["exec", "nginx", "find", "/tmp/proxy", "-type", "f"]);
+    assert_eq!(kept, "", "nginx has stored the answer");
 }

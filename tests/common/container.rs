@@ -79,6 +79,17 @@ impl Container {
         wait_for(|| self.answers(&["/berth", "healthcheck"]).then_some(()));
     }
 
+    /// The lines of its log so far.
+    pub fn log(&self) -> Vec<String> {
+        let mut logs = Command::new("docker");
+        let output = logs.args(["logs", &self.name]).output().unwrap();
+        let lines = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&lines)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Stops it as the engine does, with a grace of 10 seconds, and returns its exit code.
     pub fn stop(&self) -> i32 {
         docker(&["stop", "--time", "10", &self.name]);

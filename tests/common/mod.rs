@@ -3,6 +3,7 @@
 
 pub mod container;
 pub mod dns;
+pub mod fixture;
 pub mod front;
 pub mod load;
 pub mod modes;

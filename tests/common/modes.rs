@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     sync::{Arc, OnceLock},
     thread,
@@ -10,7 +11,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use super::{Solo, Stack};
+use super::{Solo, Stack, container::Container};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -34,8 +35,18 @@ impl Mode {
 /// The servers, as far as they have been needed.
 pub struct Modes {
     variables: Vec<(&'static str, String)>,
-    solo: OnceLock<Solo>,
+    /// The folder that has what is to be in the place of the site.
+    site: Option<PathBuf>,
+    solo: OnceLock<Alone>,
     stack: OnceLock<Stack>,
+}
+
+/// The app alone.
+enum Alone {
+    /// As the tests were built.
+    Process(Solo),
+    /// As it is shipped.
+    Image(Container),
 }
 
 impl Modes {
@@ -43,14 +54,26 @@ impl Modes {
     pub fn new(variables: Vec<(&'static str, String)>) -> Self {
         Self {
             variables,
+            site: None,
             solo: OnceLock::new(),
             stack: OnceLock::new(),
         }
     }
 
+    /// The images, with `variables` and with the folders of `site` in the place of theirs.
+    pub fn with_site(variables: Vec<(&'static str, String)>, site: &Path) -> Self {
+        Self {
+            site: Some(site.to_owned()),
+            ..Self::new(variables)
+        }
+    }
+
     pub fn address(&self, mode: Mode) -> SocketAddr {
         match mode {
-            Mode::Solo => self.solo().address,
+            Mode::Solo => match self.solo() {
+                Alone::Process(process) => process.address,
+                Alone::Image(container) => container.address(8080),
+            },
             Mode::Stack => self.stack().address,
         }
     }
@@ -58,7 +81,10 @@ impl Modes {
     /// What the app has logged so far, in all replicas.
     pub fn log(&self, mode: Mode) -> Vec<String> {
         match mode {
-            Mode::Solo => self.solo().log(),
+            Mode::Solo => match self.solo() {
+                Alone::Process(process) => process.log(),
+                Alone::Image(container) => container.log(),
+            },
             Mode::Stack => self.stack().log("app"),
         }
     }
@@ -70,19 +96,55 @@ impl Modes {
         solo.into_iter().chain(stack).collect()
     }
 
-    fn solo(&self) -> &Solo {
-        self.solo.get_or_init(|| {
-            let variables: Vec<_> = self
-                .variables
-                .iter()
-                .map(|(name, value)| (*name, value.as_str()))
-                .collect();
-            Solo::start(&variables)
+    fn solo(&self) -> &Alone {
+        self.solo.get_or_init(|| match &self.site {
+            None => Alone::Process(Solo::start(&self.variables())),
+            Some(_) => Alone::Image(self.container("berth-app", &[])),
         })
     }
 
     pub fn stack(&self) -> &Stack {
-        self.stack.get_or_init(|| Stack::start(&[]))
+        self.stack.get_or_init(|| match &self.site {
+            None => Stack::start(&[]),
+            Some(site) => {
+                let files = "docker-compose.yml:tests/parity.yml";
+                let mut variables = self.variables();
+                variables.extend([("COMPOSE_FILE", files), ("SITE", site.to_str().unwrap())]);
+                Stack::start(&variables)
+            }
+        })
+    }
+
+    /// An image by itself, published, with the variables and the site.
+    fn container(&self, image: &str, options: &[&str]) -> Container {
+        let mut all: Vec<String> = ["--publish", "127.0.0.1::8080", "--read-only"]
+            .map(Into::into)
+            .into();
+        for (name, value) in &self.variables {
+            all.push(format!("--env={name}={value}"));
+        }
+        for folder in ["site", "site.br", "site.gzip"] {
+            all.extend(
+                self.site
+                    .iter()
+                    .map(|site| format!("--volume={}/{folder}:/srv/{folder}:ro", site.display())),
+            );
+        }
+        let all: Vec<_> = all
+            .iter()
+            .map(String::as_str)
+            .chain(options.iter().copied())
+            .collect();
+        let container = Container::run(&all, image, &[]);
+        container.wait_until_ready();
+        container
+    }
+
+    fn variables(&self) -> Vec<(&str, &str)> {
+        let variables = self.variables.iter();
+        variables
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect()
     }
 }
 

@@ -1,0 +1,63 @@
+//! Which of a file's forms a client gets. The site's folder has siblings for the compressed ones (`site.br`, `site.gzip`,
+//! made by `deploy/site`) where the same names are found, if that saves anything. A folder without siblings has
+//! none: `cargo run` serves what is there.
+
+use std::path::{Path, PathBuf};
+
+use actix_web::{
+    HttpMessage,
+    dev::ServiceRequest,
+    http::header::{AcceptEncoding, ContentEncoding, Encoding},
+};
+
+use super::file;
+
+/// As the file is, or compressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    Identity,
+    Brotli,
+    Gzip,
+}
+
+impl Variant {
+    /// The value of Content-Encoding.
+    pub fn coding(self) -> Option<ContentEncoding> {
+        match self {
+            Self::Identity => None,
+            Self::Brotli => Some(ContentEncoding::Brotli),
+            Self::Gzip => Some(ContentEncoding::Gzip),
+        }
+    }
+
+    /// Where the compressed files of the site in `folder` are.
+    pub fn folder(self, folder: &Path) -> Option<PathBuf> {
+        let extension = match self {
+            Self::Identity => return None,
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        };
+        Some(folder.with_added_extension(extension))
+    }
+}
+
+/// The one of those that are there which the client likes best; of equals, the smallest. None if it takes none of them
+/// (RFC 9110 §12.5.3).
+pub fn choose(request: &ServiceRequest, folder: &Path, name: &Path) -> Option<Variant> {
+    let Some(accepted) = request.get_header::<AcceptEncoding>() else {
+        return Some(Variant::Identity);
+    };
+    let is_there = |variant: &Variant| {
+        let folder = variant.folder(folder);
+        folder.is_none_or(|folder| file(&folder, name).is_some())
+    };
+    let encoding = |variant: Variant| match variant.coding() {
+        Some(coding) => Encoding::Known(coding),
+        None => Encoding::identity(),
+    };
+    let variants = [Variant::Brotli, Variant::Gzip, Variant::Identity];
+    let mut there = variants.into_iter().filter(is_there);
+    let supported: Vec<_> = there.clone().map(encoding).collect();
+    let chosen = accepted.negotiate(supported.iter())?;
+    there.find(|variant| encoding(*variant) == chosen)
+}
