@@ -4,7 +4,6 @@
 mod common;
 
 use std::{
-    ffi::OsString,
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     process::Command,
@@ -14,12 +13,9 @@ use std::{
 };
 
 use actix_web::{HttpResponse, rt::time::sleep, web};
-use berth::{
-    config::{Address, Config},
-    server,
-};
 use common::{
     Solo, Stack,
+    service::serve,
     stack::docker,
     wire::{self, PATIENCE, Reply},
 };
@@ -313,25 +309,6 @@ fn the_app_alone_sheds_what_is_too_much() {
 async fn slow() -> HttpResponse {
     sleep(PAUSE / 10).await;
     HttpResponse::Ok().finish()
-}
-
-/// The server in this process, with another service.
-fn serve(variables: &[(&str, &str)], service: fn(&mut web::ServiceConfig)) -> SocketAddr {
-    let variables = [("BIND", "127.0.0.1:0")].iter().chain(variables);
-    let variables = variables.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let (config, _) = Config::load(variables.collect::<Vec<_>>()).unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
-    thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async {
-            let server = server::build(config, service).unwrap();
-            tell.send(server.address().clone()).unwrap();
-            server.run().await.unwrap();
-        });
-    });
-    match told.recv().unwrap() {
-        Address::Tcp(address) => address,
-        Address::Unix(path) => panic!("{path:?}"),
-    }
 }
 
 #[test]

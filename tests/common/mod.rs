@@ -8,6 +8,7 @@ pub mod front;
 pub mod load;
 pub mod modes;
 pub mod mutants;
+pub mod service;
 pub mod solo;
 pub mod stack;
 pub mod text;
