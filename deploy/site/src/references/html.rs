@@ -1,0 +1,113 @@
+//! References in HTML and SVG.
+
+use std::{mem, ops::Range};
+
+use html5gum::{
+    Span, Tokenizer,
+    emitters::callback::{CallbackEmitter, CallbackEvent},
+};
+
+use super::Reference;
+use crate::Outcome;
+
+#[derive(Default)]
+struct Tag {
+    name: Vec<u8>,
+    attributes: Vec<Attribute>,
+}
+
+#[derive(Default)]
+struct Attribute {
+    name: Vec<u8>,
+    value: String,
+    range: Range<usize>,
+}
+
+pub fn read(text: &str) -> Outcome<Vec<Reference>> {
+    let mut references = Vec::new();
+    for tag in tags(text) {
+        let has = |name: &[u8]| tag.attributes.iter().any(|it| it.name == name);
+        if tag.name == b"base" && has(b"href") {
+            return Err(
+                "its <base href> would change what every reference means; take it out, and refer \
+                 to files relative to the page"
+                    .into(),
+            );
+        }
+        let has_integrity = has(b"integrity");
+        let found = tag.attributes.iter().flat_map(|it| in_attribute(it, text));
+        references.extend(found.map(|it| Reference {
+            has_integrity,
+            ..it
+        }));
+    }
+    Ok(references)
+}
+
+fn in_attribute(attribute: &Attribute, text: &str) -> Vec<Reference> {
+    let Attribute { name, value, range } = attribute;
+    match &name[..] {
+        b"href" | b"src" | b"poster" | b"data" | b"xlink:href" => {
+            vec![Reference::certain(range.clone(), value.trim())]
+        }
+        b"content" => vec![Reference::possible(range.clone(), value.trim())],
+        b"srcset" | b"imagesrcset" => candidates(&text[range.clone()], range.start),
+        _ => Vec::new(),
+    }
+}
+
+/// The URLs of a `srcset`: each up to white space, then perhaps a descriptor up to a comma.
+fn candidates(value: &str, start: usize) -> Vec<Reference> {
+    let mut found = Vec::new();
+    let mut rest = value;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ',');
+        let end = rest
+            .find(|c: char| c.is_ascii_whitespace())
+            .unwrap_or(rest.len());
+        let url = rest[..end].trim_end_matches(',');
+        if url.is_empty() {
+            return found;
+        }
+        let at = start + value.len() - rest.len();
+        // The one escape that a URL needs here.
+        found.push(Reference::certain(
+            at..at + url.len(),
+            url.replace("&amp;", "&"),
+        ));
+        rest = &rest[end..];
+        if url.len() == end {
+            rest = &rest[rest.find(',').unwrap_or(rest.len())..];
+        }
+    }
+}
+
+/// The start tags of a document, none of those in comments and scripts.
+fn tags(text: &str) -> impl Iterator<Item = Tag> {
+    let mut tag = Tag::default();
+    let mut emitter = CallbackEmitter::new(move |event: CallbackEvent<'_>, span: Span<usize>| {
+        match event {
+            CallbackEvent::OpenStartTag { name } => {
+                tag = Tag {
+                    name: name.into(),
+                    attributes: Vec::new(),
+                };
+            }
+            CallbackEvent::AttributeName { name } => tag.attributes.push(Attribute {
+                name: name.into(),
+                ..Attribute::default()
+            }),
+            CallbackEvent::AttributeValue { value } => {
+                if let Some(attribute) = tag.attributes.last_mut() {
+                    attribute.value = String::from_utf8_lossy(value).into_owned();
+                    attribute.range = span.start..span.end;
+                }
+            }
+            CallbackEvent::CloseStartTag { .. } => return Some(mem::take(&mut tag)),
+            _ => {}
+        }
+        None
+    });
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(text, emitter).flatten()
+}
