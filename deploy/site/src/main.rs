@@ -22,7 +22,7 @@ mod write;
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn make(from: &PathBuf, out: &PathBuf, previous: Option<&PathBuf>) -> Outcome<()> {
+fn make(from: &Path, out: &Path, previous: Option<&Path>) -> Outcome<()> {
     let files = scan::read(from)?;
     let links = links::find(&files)?;
     let names = hash::names(&files, &links);
