@@ -25,12 +25,24 @@ check_tools() {
     cp tests/requirements.txt "$tools/python/" # last: it says that all of them are there
 }
 
-check_fmt() { cargo fmt --check; }
-check_clippy() { cargo clippy --locked --all-targets -- --deny warnings; }
-check_doc() { RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items; }
-check_deny() { cargo deny --locked check bans licenses sources; }
+# The tool that makes the site is a crate of its own, built in release mode as tests/common/site.rs does it.
+site=(--manifest-path deploy/site/Cargo.toml)
+built=("${site[@]}" --target-dir target/site --release)
+
+check_fmt() { cargo fmt --check && cargo fmt --check "${site[@]}"; }
+check_clippy() {
+    cargo clippy --locked --all-targets -- --deny warnings
+    cargo clippy --locked --all-targets "${built[@]}" -- --deny warnings
+}
+check_doc() {
+    export RUSTDOCFLAGS='--deny warnings'
+    cargo doc --locked --no-deps --document-private-items
+    cargo doc --locked --no-deps --document-private-items "${built[@]}"
+}
+check_deny() { deny bans licenses sources; }
 # Not among the checks: what it finds does not depend on the change, and it asks GitHub. The workflow runs it every week.
-check_advisories() { cargo deny --locked check advisories; }
+check_advisories() { deny advisories; }
+deny() { cargo deny --locked check "$@" && cargo deny --locked "${site[@]}" check "$@"; }
 
 # Every file whose first line says that a shell runs it.
 check_shellcheck() {

@@ -45,26 +45,27 @@ skip() {
     skipped=$((skipped + 1))
 }
 
-# counted WHAT: the sum over all `test result:` lines of the tests' log.
-counted() { sed -nE "s/^test result: .* ([0-9]+) $1.*/\1/p" "$logs/tests.log" | awk '{ sum += $1 } END { print sum + 0 }'; }
+# counted NAME WHAT: the sum over all `test result:` lines of that log.
+counted() { sed -nE "s/^test result: .* ([0-9]+) $2.*/\1/p" "$logs/$1.log" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
+# tests NAME OPTION…: the tests of a crate; each counts.
 tests() {
-    local status=0 bad ignored
-    run tests timeout --foreground 60m cargo test --locked --no-fail-fast || status=$?
-    grep -E '^test .* FAILED$' "$logs/tests.log" | head -n 30 | sed 's/^/    | /' || true
-    bad=$(counted failed)
+    local name=$1 status=0 bad ignored
+    run "$name" timeout --foreground 60m cargo test --locked --no-fail-fast "${@:2}" || status=$?
+    grep -E '^test .* FAILED$' "$logs/$name.log" | head -n 30 | sed 's/^/    | /' || true
+    bad=$(counted "$name" failed)
     # A test program that was not built, or died, says nothing of its cases.
     ((status == 0 || bad > 0)) || bad=1
-    passed=$((passed + $(counted passed))) failed=$((failed + bad))
-    ignored=$(counted ignored)
-    ((ignored == 0)) || missed+=("$ignored tests (marked \`ignore\`; $logs/tests.log names them)")
+    passed=$((passed + $(counted "$name" passed))) failed=$((failed + bad))
+    ignored=$(counted "$name" ignored)
+    ((ignored == 0)) || missed+=("$ignored tests (marked \`ignore\`; $logs/$name.log names them)")
     skipped=$((skipped + ignored))
     # What a test could not try on this machine, in its own words.
     local part
     while read -r part; do
-        missed+=("tests: $part")
+        missed+=("$name: $part")
         passed=$((passed - 1)) skipped=$((skipped + 1))
-    done < <(sed -n 's/.*SKIPPED: //p' "$logs/tests.log")
+    done < <(sed -n 's/.*SKIPPED: //p' "$logs/$name.log")
 }
 
 tools=yes images=yes
@@ -83,7 +84,8 @@ for name in $(tests/lint.sh --list); do
     elif [[ $needs == *images* && ! $images ]]; then skip "$name" "the images could not be made"
     else check "$name" tests/lint.sh "$name"; fi
 done
-tests
+tests site --manifest-path deploy/site/Cargo.toml --target-dir target/site --release
+tests tests
 
 printf '\nran:     %s\n' "${ran[*]}"
 for what in "${missed[@]}"; do echo "skipped: $what"; done
