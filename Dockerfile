@@ -4,11 +4,27 @@
 # Pinned; `make up` puts stand-ins in their place where no registry can be reached.
 ARG RUST_IMAGE=rust:1.95.0-slim-trixie
 ARG NGINX_IMAGE=nginx:1.30.6-trixie
+# The image of the version before, whose assets are kept for pages that were loaded from it; none by default.
+ARG PREVIOUS_IMAGE=scratch
 
 
-# The site's files, in one stage for both images, so that the two can never differ.
-FROM scratch AS site
-COPY static /srv/site
+FROM ${RUST_IMAGE} AS site-tool
+WORKDIR /build
+# Its dependencies, too, have a layer of their own.
+COPY deploy/site/Cargo.toml deploy/site/Cargo.lock ./
+RUN mkdir src && echo "fn main() {}" > src/main.rs && cargo build --release --locked
+COPY deploy/site/src src
+RUN find src -exec touch {} + && cargo build --release --locked
+
+
+FROM ${PREVIOUS_IMAGE} AS previous
+
+
+# The site's files, in one stage for all images, so that no two can differ.
+FROM site-tool AS site
+COPY static static
+RUN --mount=type=bind,from=previous,target=/previous \
+    target/release/site static /srv --previous /previous/srv
 
 
 FROM ${RUST_IMAGE} AS build
@@ -40,8 +56,8 @@ RUN /berth front-files /srv/front
 FROM ${NGINX_IMAGE} AS nginx
 RUN rm -rf /etc/nginx/conf.d
 COPY nginx /etc/nginx
+COPY --from=site /srv /srv
 COPY --from=front /srv/front /srv/front
-COPY --from=site /srv/site /srv/site
 USER 65532:0
 # A graceful stop; SIGTERM would cut connections.
 STOPSIGNAL SIGQUIT
@@ -55,7 +71,7 @@ FROM scratch AS app
 COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=build /etc/app/passwd /etc/passwd
 COPY --from=build /berth /berth
-COPY --from=site /srv/site /srv/site
+COPY --from=site /srv /srv
 ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 # A number, for platforms that refuse names; group 0, for those that choose the user.
 USER 65532:0

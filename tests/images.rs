@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use common::{
     container::{Container, image, nginx_image},
-    root,
+    root, site,
     solo::wait_for,
     stack::{self, docker},
     wire::get,
@@ -141,14 +141,20 @@ fn the_app_holds_what_it_needs_and_no_more() {
         .filter(|path| !engines.clone().any(|it| path.starts_with(it)))
         .collect();
 
-    let known = ["usr/share/zoneinfo", "srv/site"].map(Path::new);
+    let known = [
+        "usr/share/zoneinfo",
+        "srv/site",
+        "srv/site.br",
+        "srv/site.gzip",
+    ];
+    let known = known.map(Path::new);
     let others = ours.iter().filter(|path| {
         !known
             .iter()
             .any(|it| path.starts_with(it) || it.starts_with(path))
     });
     assert!(
-        others.eq(["berth", "etc", "etc/passwd"].map(Path::new)),
+        others.eq(["berth", "etc", "etc/passwd", "srv/assets.txt"].map(Path::new)),
         "{ours:?}"
     );
 
@@ -170,31 +176,39 @@ fn the_app_holds_what_it_needs_and_no_more() {
 
 #[test]
 fn both_images_hold_the_same_site() {
-    let in_app = Container::create("berth-app").unpack("/srv/site");
-    let in_nginx = Container::create("berth-nginx").unpack("/srv/site");
-    let ours = files(&root().join("static"));
-    assert!(!ours.is_empty());
-    // Compared as a whole, but shown by their names.
-    let same = |image: &str, theirs: BTreeMap<PathBuf, Vec<u8>>| {
-        assert!(
-            theirs.keys().eq(ours.keys()),
-            "{image} has {:?}",
-            theirs.keys()
-        );
-        for (path, content) in &ours {
+    let in_app = Container::create("berth-app").unpack("/srv");
+    let in_nginx = Container::create("berth-nginx").unpack("/srv");
+    let made = tempfile::tempdir().unwrap();
+    site::build(&root().join("static"), made.path());
+    for folder in ["site", "site.br", "site.gzip"] {
+        let [ours, app, nginx] = [&made, &in_app, &in_nginx].map(|top| top.path().join(folder));
+        // Compared as a whole, but shown by their names.
+        assert_eq!(times(&app), times(&nginx), "the ETags would differ");
+        assert!(files(&app) == files(&nginx), "{folder} differs");
+
+        let (ours, theirs) = (stamped(&ours), stamped(&app));
+        for (path, file) in &ours {
             assert!(
-                theirs[path] == *content,
-                "{path:?} differs in {image}; `make up` after an edit of static/"
+                theirs.get(path) == Some(file),
+                "{folder}/{path:?} is not as it is here; `make up` after an edit of static/"
             );
         }
-    };
-    same("berth-app", files(in_app.path()));
-    same("berth-nginx", files(in_nginx.path()));
-    assert_eq!(
-        times(in_app.path()),
-        times(in_nginx.path()),
-        "Last-Modified would differ"
-    );
+        let kept = theirs.keys().filter(|path| !ours.contains_key(*path));
+        let others: Vec<_> = kept.filter(|path| !path.starts_with("assets")).collect();
+        assert!(others.is_empty(), "{folder} also has {others:?}");
+    }
+}
+
+/// The files below a folder, and when each was last changed.
+fn stamped(top: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
+    let mut times = times(top);
+    let files = files(top).into_iter();
+    files
+        .map(|(path, content)| {
+            let time = times.remove(&path).unwrap();
+            (path, (time, content))
+        })
+        .collect()
 }
 
 #[test]
@@ -301,7 +315,8 @@ fn nginx_refuses_a_wrong_configuration() {
     }
 }
 
-/// An edit of the source compiles this crate alone, since the dependencies have a layer of their own.
+/// An edit of the source compiles this crate alone, since the dependencies have a layer of their own, and the tool that
+/// makes the site has others.
 #[test]
 fn an_edit_compiles_one_crate() {
     image("berth-app");
@@ -312,7 +327,7 @@ fn an_edit_compiles_one_crate() {
     let seen = seen.chain(["Dockerfile", ".dockerignore"]);
     stack::run(
         Command::new("cp")
-            .arg("-a")
+            .args(["-a", "--parents"])
             .args(seen)
             .arg(copy.path())
             .current_dir(root()),
@@ -328,11 +343,21 @@ fn an_edit_compiles_one_crate() {
     )
     .unwrap();
     let log = build(copy.path());
-    let compiled: Vec<&str> = log
-        .lines()
+    assert_eq!(compiled(&log), ["berth"], "\n{log}");
+
+    // A page compiles nothing.
+    let page = format!("<p>Edited {:?}.\n", SystemTime::now());
+    fs::write(copy.path().join("static/edited.html"), page).unwrap();
+    let log = build(copy.path());
+    assert!(log.contains(" assets; "), "the site was made anew:\n{log}");
+    assert_eq!(compiled(&log), [""; 0], "\n{log}");
+}
+
+/// The crates that a build has compiled.
+fn compiled(log: &str) -> Vec<&str> {
+    log.lines()
         .filter_map(|line| line.split_once(" Compiling ")?.1.split(' ').next())
-        .collect();
-    assert_eq!(compiled, ["berth"], "\n{log}");
+        .collect()
 }
 
 /// Builds the app as deploy/local/images.sh does, but keeps no image; returns what the build says.

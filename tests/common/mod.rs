@@ -9,6 +9,7 @@ pub mod load;
 pub mod modes;
 pub mod mutants;
 pub mod service;
+pub mod site;
 pub mod solo;
 pub mod stack;
 pub mod text;

@@ -1,0 +1,27 @@
+//! The site as the images hold it: what `deploy/site` makes of a folder.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use super::{root, stack::run};
+
+/// Makes the site of the files in `static_dir`; `out` is a new or empty folder, and gets `site`, `site.br`, `site.gzip`.
+pub fn build(static_dir: &Path, out: &Path) {
+    run(Command::new(tool()).args([static_dir, out]));
+}
+
+/// The tool. Cargo itself sees to it that several tests at once build it once.
+fn tool() -> &'static Path {
+    static TOOL: OnceLock<PathBuf> = OnceLock::new();
+    TOOL.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--release", "--locked"]);
+        build.args(["--manifest-path", "deploy/site/Cargo.toml"]);
+        build.args(["--target-dir", "target/site"]);
+        run(build.current_dir(root()));
+        root().join("target/site/release/site")
+    })
+}
