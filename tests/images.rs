@@ -18,7 +18,6 @@ use common::{
     container::{Container, image, nginx_image},
     root, site,
     solo::wait_for,
-    stack::{self, docker},
     wire::get,
 };
 
@@ -313,71 +312,4 @@ fn nginx_refuses_a_wrong_configuration() {
         assert!(said.contains(&named), "{setting}: no {named:?} in {said}");
         assert!(said.contains(remedy), "{setting}: no {remedy:?} in {said}");
     }
-}
-
-/// An edit of the source compiles this crate alone, since the dependencies have a layer of their own, and the tool that
-/// makes the site has others.
-#[test]
-fn an_edit_compiles_one_crate() {
-    image("berth-app");
-    let copy = tempfile::tempdir().unwrap();
-    // All that a build can see.
-    let ignore = fs::read_to_string(root().join(".dockerignore")).unwrap();
-    let seen = ignore.lines().filter_map(|line| line.strip_prefix('!'));
-    let seen = seen.chain(["Dockerfile", ".dockerignore"]);
-    stack::run(
-        Command::new("cp")
-            .args(["-a", "--parents"])
-            .args(seen)
-            .arg(copy.path())
-            .current_dir(root()),
-    );
-
-    build(copy.path());
-    // An edit that nobody has built before.
-    let edited = copy.path().join("src/time.rs");
-    let source = fs::read_to_string(&edited).unwrap();
-    fs::write(
-        &edited,
-        format!("{source}\n// Edited {:?}.\n", SystemTime::now()),
-    )
-    .unwrap();
-    let log = build(copy.path());
-    assert_eq!(compiled(&log), ["berth"], "\n{log}");
-
-    // A page compiles nothing.
-    let page = format!("<p>Edited {:?}.\n", SystemTime::now());
-    fs::write(copy.path().join("static/edited.html"), page).unwrap();
-    let log = build(copy.path());
-    assert!(log.contains(" assets; "), "the site was made anew:\n{log}");
-    assert_eq!(compiled(&log), [""; 0], "\n{log}");
-}
-
-/// The crates that a build has compiled.
-fn compiled(log: &str) -> Vec<&str> {
-    log.lines()
-        .filter_map(|line| line.split_once(" Compiling ")?.1.split(' ').next())
-        .collect()
-}
-
-/// Builds the app as deploy/local/images.sh does, but keeps no image; returns what the build says.
-fn build(folder: &Path) -> String {
-    let bases = stack::run(Command::new("deploy/local/bases.sh").current_dir(root()));
-    let builder = docker(&["context", "inspect", "--format", "{{.Name}}"]);
-    let mut build = Command::new("docker");
-    build.args([
-        "buildx",
-        "build",
-        "--builder",
-        builder.trim(),
-        "--target=app",
-    ]);
-    build.args(["--progress=plain", "--output=type=cacheonly"]);
-    for base in bases.lines() {
-        build.args(["--build-arg", base]);
-    }
-    let output = build.arg(folder).output().unwrap();
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{log}");
-    log
 }

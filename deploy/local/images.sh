@@ -15,6 +15,12 @@ deploy/local/port.sh
 bases=$(deploy/local/bases.sh)
 while IFS='=' read -r name image; do export "$name=$image"; done <<<"$bases"
 
+# The version before, whose assets are kept: unless one is named, the image that bears the name so far.
+if ! docker compose config | grep ' PREVIOUS_IMAGE: ' >/dev/null; then
+    app=$(docker compose config --images app)
+    ! docker image inspect "$app" >/dev/null 2>&1 || export PREVIOUS_IMAGE=$app
+fi
+
 # The engine's own builder: only that one sees the engine's images.
 BUILDX_BUILDER=${BUILDX_BUILDER:-$(docker context inspect --format '{{.Name}}')}
 # No attestations: they'd give an unchanged image a new digest, and Compose would restart it.

@@ -4,7 +4,7 @@
 //! 2. [`references`] finds what they say of each other, and [`links`] which of that names a file under `assets/`.
 //! 3. [`hash`] gives these files names that tell what is in them, and [`rewrite`] has all files use the new names.
 //! 4. [`previous`] adds the assets of the version before, for pages that were loaded from it.
-//! 5. [`compress`] adds smaller copies, and [`write`] puts everything where the image is made.
+//! 5. [`compress`] adds smaller copies, and [`output`] puts everything where the image is made.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -13,11 +13,11 @@ mod address;
 mod compress;
 mod hash;
 mod links;
+mod output;
 mod previous;
 mod references;
 mod rewrite;
 mod scan;
-mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -94,5 +94,5 @@ fn make(from: &Path, out: &Path, previous: Option<&Path>) -> Outcome<()> {
     let mut made = compress::all(site);
     made.extend(kept);
     made.insert(previous::LIST.into(), list.into());
-    write::all(out, &made)
+    output::all(out, &made)
 }
