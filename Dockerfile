@@ -1,4 +1,5 @@
-# One file, two images: `nginx` for the front and `app`, the last and so the default, for everything else.
+# One file, three images: `nginx` for the front, `bundle` for both in one container, and `app`, the last and so the
+# default, for everything else.
 # No `# syntax=` line: it would fetch a frontend from a registry, and the engine's own is all that is needed.
 
 # Pinned; `make up` puts stand-ins in their place where no registry can be reached.
@@ -65,6 +66,16 @@ HEALTHCHECK --interval=3s --timeout=2s --start-period=10s \
     CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:8080/health/ready"]
 ENTRYPOINT ["/etc/nginx/entrypoint.sh"]
 CMD ["nginx", "-g", "daemon off;"]
+
+
+FROM nginx AS bundle
+COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
+COPY --from=build /berth /berth
+ENV BIND=[::]:8080 STATIC_DIR=/srv/site
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]
+ENTRYPOINT ["/berth"]
+CMD ["bundle"]
 
 
 FROM scratch AS app

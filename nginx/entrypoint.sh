@@ -1,8 +1,9 @@
 #!/bin/sh
 # Writes the parts of nginx's configuration that depend on the environment, then runs the command given (nginx).
 # usage: entrypoint.sh COMMAND [ARGUMENT…]
-# Reads ALLOWED_HOSTS, CLIENT_TIMEOUT, DRAIN_SECONDS, MAINTENANCE, MAX_BODY, MAX_REQUESTS, STATIC_PREFIX and TRUSTED_PROXIES, with the
-# app's rules and defaults (src/config.rs).
+# Reads ALLOWED_HOSTS, CLIENT_TIMEOUT, DRAIN_SECONDS, KEEP_ALIVE, MAINTENANCE, MAX_BODY, MAX_REQUESTS, STATIC_PREFIX and
+# TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs). In the bundle, src/bundle.rs adds APP, the app's
+# socket, and BIND.
 set -eu
 
 out=/tmp/berth
@@ -27,22 +28,23 @@ prefix=${STATIC_PREFIX:-/}
 check STATIC_PREFIX "$prefix" "$prefix" '/|(/[A-Za-z0-9_-]+)+/?' \
     'write / or a path such as /static, of letters, digits, - and _'
 
-drain=${DRAIN_SECONDS:-2.5}
-check DRAIN_SECONDS "$drain" "$drain" '[0-9]{1,5}(\.[0-9]*)?' 'write seconds, such as 5 or 2.5'
-
 proxies=$(entries "${TRUSTED_PROXIES:-}")
 check TRUSTED_PROXIES "${TRUSTED_PROXIES:-}" "${proxies:-::}" '([0-9.]+|[0-9a-f.:]*:[0-9a-f.:]*)(/[0-9]+)?' \
     'write addresses and networks such as 192.0.2.1 or 10.0.0.0/8'
+
+seconds() { # NAME VALUE
+    check "$1" "$2" "$2" '[0-9]{1,5}(\.[0-9]*)?' 'write seconds, such as 5 or 2.5'
+}
+drain=${DRAIN_SECONDS:-2.5} keep=${KEEP_ALIVE:-100}
+seconds DRAIN_SECONDS "$drain"
+seconds KEEP_ALIVE "$keep"
 
 number() { # NAME VALUE MOST
     case $2 in *[!0-9]*) ;; *) [ "$2" -ge 1 ] && [ "$2" -le "$3" ] && return ;; esac 2>/dev/null
     check "$1" "$2" '' '' "set it to a number from 1 to $3"
 }
-
-timeout=${CLIENT_TIMEOUT:-10}
+timeout=${CLIENT_TIMEOUT:-10} requests=${MAX_REQUESTS:-512}
 number CLIENT_TIMEOUT "$timeout" 86400
-
-requests=${MAX_REQUESTS:-512}
 number MAX_REQUESTS "$requests" 65535
 
 body=${MAX_BODY:-10m}
@@ -59,8 +61,11 @@ fi
 
 mkdir -p "$out"
 
-# On IPv6 too, where the kernel has it.
-{ echo 'listen 8080;'; [ ! -e /proc/net/if_inet6 ] || echo 'listen [::]:8080;'; } > "$out/listen.conf"
+# [::] is IPv4 too, and that alone where the kernel has no IPv6.
+case ${BIND:=[::]:8080} in
+    \[::]:*) echo "listen ${BIND##*:};"; [ ! -e /proc/net/if_inet6 ] || echo "listen $BIND;" ;;
+    *) echo "listen $BIND;" ;;
+esac > "$out/listen.conf"
 
 # One pattern a host. An address in brackets under * is left to the app, which knows good ones from bad ones.
 printf '%s\n' "$host_list" | awk '
@@ -70,26 +75,32 @@ printf '%s\n' "$host_list" | awk '
 
 echo "\"~^${prefix%/}/\S* ${prefix%/}(?<below_prefix>/.+)\$\" \$below_prefix;" > "$out/static_prefix.conf"
 
-echo "client_max_body_size $body;" > "$out/limits.conf"
-for name in client_header_timeout client_body_timeout send_timeout lingering_time; do
-    echo "$name ${timeout}s;"
-done >> "$out/limits.conf"
+{
+    echo "client_max_body_size $body;"
+    printf "%s ${timeout}s;\n" client_header_timeout client_body_timeout send_timeout lingering_time
+    awk -v keep="$keep" 'BEGIN { print "keepalive_timeout " int(keep * 1000) "ms;" }'
+} > "$out/limits.conf"
 echo "limit_conn requests $requests;" > "$out/max_requests.conf"
 echo "default $([ "$maintenance" = on ] && echo 1 || echo 0);" > "$out/maintenance.conf"
 
 printf '%s' "$proxies" | sed '/./s/.*/set_real_ip_from &;/' > "$out/real_ip.conf"
 printf '%s' "$proxies" | sed '/./s/.*/& 1;/' > "$out/trusted_proxies.conf"
 
-# The DNS server of the container. An answer is asked for anew every two seconds, whatever its lifetime.
-awk '$1 == "nameserver" { list = list " " (index($2, ":") ? "[" $2 "]" : $2) } END { print "resolver" list " valid=1s;" }' \
-    /etc/resolv.conf > "$out/resolver.conf"
+if [ -n "${APP:-}" ]; then
+    : > "$out/resolver.conf"
+    echo "server $APP;" > "$out/replicas.conf"
+else
+    # The DNS server of the container. An answer is asked for anew every two seconds, whatever its lifetime.
+    awk '$1 == "nameserver" { list = list " " (index($2, ":") ? "[" $2 "]" : $2) } END { print "resolver" list " valid=1s;" }' \
+        /etc/resolv.conf > "$out/resolver.conf"
 
-# The replicas. One failure takes one out of turn, for the time of its drain and the 2 s until the resolver's news arrive.
-# The second line has the same replicas once more, for when all of them are out of turn.
-awk -v drain="$drain" 'BEGIN {
-    print "server app:8080 resolve fail_timeout=" int(drain + 0.999) + 2 "s;"
-    print "server app:8080 resolve backup max_fails=0;"
-}' > "$out/replicas.conf"
+    # The replicas. One failure takes one out of turn, for the time of its drain and the 2 s until the resolver's news
+    # arrive. The second line has the same replicas once more, for when all of them are out of turn.
+    awk -v drain="$drain" 'BEGIN {
+        print "server app:8080 resolve fail_timeout=" int(drain + 0.999) + 2 "s;"
+        print "server app:8080 resolve backup max_fails=0;"
+    }' > "$out/replicas.conf"
+fi
 
 # The CPU quota of the container's cgroup (v2, else v1), at least 1; without one, what the machine has.
 cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us 2>/dev/null |

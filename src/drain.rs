@@ -119,7 +119,8 @@ impl StopSignals {
         ]))
     }
 
-    async fn next(&mut self) -> &'static str {
+    /// The name of the next one.
+    pub async fn next(&mut self) -> &'static str {
         poll_fn(|cx| {
             let mut signals = self.0.iter_mut();
             let come =

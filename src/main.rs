@@ -1,4 +1,4 @@
-//! The command line: `berth [serve]`, `berth healthcheck`, `berth config`, `berth front-files`.
+//! The command line: `berth [serve]`, `berth bundle`, `berth healthcheck`, `berth config`, `berth front-files`.
 
 use std::{
     env,
@@ -9,14 +9,18 @@ use std::{
 };
 
 use berth::{
-    config::{Config, EX_CONFIG},
-    front_files, healthcheck, logging, server, site, time,
+    bundle,
+    config::{Config, EX_CONFIG, Warning},
+    front_files, healthcheck,
+    logging::{self, Log},
+    server, site, time,
 };
 
 const USAGE: &str = "\
 usage: berth [COMMAND]
 
   serve        serve the site (the default)
+  bundle       the same with nginx in front, in the image berth-bundle
   healthcheck  ask the server of this configuration whether it is ready; exits 0 or 1
   config       show the configuration in force and where each value came from
   front-files FOLDER
@@ -36,6 +40,7 @@ async fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         [] | ["serve"] => serve().await,
+        ["bundle"] => bundle().await,
         ["healthcheck"] => ask(),
         ["config"] => configured().and_then(print),
         ["front-files", folder] => front_files::write(Path::new(folder))
@@ -65,23 +70,30 @@ fn print(text: impl Display) -> Result<(), Fault> {
     printed.map_err(|error| Fault(1, format!("can't write to standard output: {error}")))
 }
 
+fn load() -> Result<(Config, Vec<Warning>), Fault> {
+    Config::load(env::vars_os()).map_err(|mistakes| Fault(EX_CONFIG, mistakes.to_string()))
+}
+
 fn configured() -> Result<Config, Fault> {
-    let loaded = Config::load(env::vars_os());
-    let (config, warnings) = loaded.map_err(|mistakes| Fault(EX_CONFIG, mistakes.to_string()))?;
+    let (config, warnings) = load()?;
     for warning in warnings {
         eprintln!("berth: warning: {warning}");
     }
     Ok(config)
 }
 
-async fn serve() -> Result<(), Fault> {
-    let config = configured()?;
-    let _log = logging::start(&config).map_err(|error| {
+fn log(config: &Config) -> Result<Log, Fault> {
+    logging::start(config).map_err(|error| {
         Fault(
             1,
             format!("no thread for the log: {error}; is the limit of processes too low?"),
         )
-    })?;
+    })
+}
+
+async fn serve() -> Result<(), Fault> {
+    let config = configured()?;
+    let _log = log(&config)?;
     for file in site::hidden_files(&config) {
         log::warn!("the file {file} of the site can't be had: a health path has the same name");
     }
@@ -96,6 +108,14 @@ async fn serve() -> Result<(), Fault> {
         .run()
         .await
         .map_err(|error| Fault(1, format!("the server failed: {error}")))
+}
+
+/// Warnings are the app's to give, which reads the same variables.
+async fn bundle() -> Result<(), Fault> {
+    let (config, _) = load()?;
+    let _log = log(&config)?;
+    let ended = bundle::run(&config).await;
+    ended.map_err(|failure| Fault(failure.code(), failure.to_string()))
 }
 
 /// Container engines know 0 and 1 alone from a health check, so a configuration that can't be used is 1 here.
