@@ -186,8 +186,6 @@ fn kind_of(name: &str) -> &'static str {
     match name.rsplit_once('.').expect("an extension").1 {
         "txt" => "text/plain; charset=utf-8",
         "html" => "text/html; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "js" => "text/javascript",
         "svg" => "image/svg+xml",
         other => panic!("what type is .{other}?"),
     }

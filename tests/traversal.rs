@@ -83,9 +83,8 @@ fn make_site(home: &Path) -> PathBuf {
     for folder in ["sub", ".well-known", ".git", "folder.html"] {
         fs::create_dir_all(site.join(folder)).unwrap();
     }
-    for file in fs::read_dir(root().join("static")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), site.join(file.file_name())).unwrap();
+    for name in ["about.html", "favicon.svg", "robots.txt"] {
+        fs::copy(root().join("static").join(name), site.join(name)).unwrap();
     }
     for name in [
         "sub/page.html",
@@ -102,8 +101,8 @@ fn make_site(home: &Path) -> PathBuf {
         ".git/HEAD",
         ".htaccess",
         ".hidden.txt",
-        ".style.css",
-        "..style.css",
+        ".favicon.svg",
+        "..favicon.svg",
     ];
     for name in hidden
         .iter()
