@@ -4,6 +4,7 @@
 # The official images (named in the Dockerfile) are pulled where a registry answers; elsewhere stand-ins are
 # made from Debian's packages. What is already there is used, without any network.
 # usage: [BASES=auto|pull|local] [RUST_IMAGE=…] [NGINX_IMAGE=…] [DEBIAN_MIRROR=…] deploy/local/bases.sh
+#        [BASES=…] [BROWSER_IMAGE=…] deploy/local/bases.sh browser        what tests/browser/Dockerfile is built on
 
 . "$(dirname "$0")/lib.sh"
 . deploy/local/stand-in.sh
@@ -11,6 +12,11 @@
 # build argument, stand-in, what it is made of
 bases="RUST_IMAGE berth-base/rust:forky rustc,cargo,gcc,libc6-dev,ca-certificates,tzdata
 NGINX_IMAGE berth-base/nginx:forky nginx-light,libnginx-mod-http-js,curl,ca-certificates"
+dockerfile=Dockerfile
+if [[ ${1-} == browser ]]; then
+    bases="BROWSER_IMAGE berth-base/browser:forky chromium,chromium-driver,fonts-inter"
+    dockerfile=tests/browser/Dockerfile
+fi
 
 way=${BASES:-auto}
 [[ $way =~ ^(auto|pull|local)$ ]] || die "BASES=$way is none of auto, pull, local." "Leave it out, and what is possible is found out."
@@ -18,7 +24,7 @@ way=${BASES:-auto}
 offline="With no network there are three ways on: have the engine reach a registry or a mirror of one; name a Debian mirror (DEBIAN_MIRROR=…);
        or bring images along (\`docker load\`) and name them: make up RUST_IMAGE=… NGINX_IMAGE=…"
 
-official() { sed -n "s/^ARG $1=//p" Dockerfile; }
+official() { sed -n "s/^ARG $1=//p" "$dockerfile"; }
 named() { echo "${!1:-$(sed -n "s/^$1=//p" .env 2>/dev/null)}"; } # by the user: in the environment, or where Compose reads it
 # A stand-in made of other packages than are wanted now doesn't count.
 stand_in_there() { [[ $(docker image inspect --format '{{index .Config.Labels "berth.packages"}}' "$1" 2>/dev/null) == "$2" ]]; }

@@ -52,7 +52,8 @@ inside='
     printf "path-exclude=/usr/share/%s/*\n" doc man locale >/etc/dpkg/dpkg.cfg.d/small
     touch /var/lib/dpkg/status
     dpkg --force-unsafe-io --force-depends --install /debs/first/*.deb
-    dpkg --force-unsafe-io --install /debs/then/*.deb
+    dpkg --force-unsafe-io --force-depends --unpack /debs/then/*.deb # some want others set up even for that
+    dpkg --force-unsafe-io --configure --pending
     rm -rf /usr/share/doc/* /usr/share/man/* /usr/share/locale/* /usr/sbin/policy-rc.d
     if [ -f /debs/trusted.crt ]; then mkdir -p /etc/ssl/certs; cp /debs/trusted.crt /etc/ssl/certs/ca-certificates.crt; fi
     rm -rf /debs
