@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::ExitCode,
     sync::{Arc, OnceLock},
     thread,
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use super::{Solo, Stack, container::Container};
+use super::{Solo, Stack, container::Container, stack::works};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -206,15 +206,7 @@ pub fn one_at_a_time() -> (Arguments, bool) {
 }
 
 /// What is missing for nginx with replicas, if anything is.
-fn why_no_stack() -> Option<&'static str> {
-    let works = |arguments: &[&str]| {
-        let mut docker = Command::new("docker");
-        docker
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        docker.status().is_ok_and(|status| status.success())
-    };
+pub fn why_no_stack() -> Option<&'static str> {
     if !works(&["compose", "version"]) || !works(&["info"]) {
         Some("Docker with its compose plugin is not there")
     } else if !works(&["image", "inspect", "berth-nginx", "berth-app"]) {

@@ -136,3 +136,13 @@ pub fn run(command: &mut Command) -> String {
 pub fn docker(arguments: &[&str]) -> String {
     run(Command::new("docker").args(arguments))
 }
+
+/// Whether `docker …` succeeds; what it prints is nobody's concern.
+pub fn works(arguments: &[&str]) -> bool {
+    let mut docker = Command::new("docker");
+    docker
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    docker.status().is_ok_and(|status| status.success())
+}
