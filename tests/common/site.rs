@@ -8,7 +8,8 @@ use std::{
 
 use super::{root, stack::run};
 
-/// Makes the site of the files in `static_dir`; `out` is a new or empty folder, and gets `site`, `site.br`, `site.gzip`.
+/// Makes the site of the files in `static_dir`; `out` is a new or empty folder, which gets `site`, `site.br`, and
+/// `site.gzip`.
 pub fn build(static_dir: &Path, out: &Path) {
     run(Command::new(tool()).args([static_dir, out]));
 }

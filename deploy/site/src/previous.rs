@@ -7,8 +7,8 @@ use crate::{ASSETS, Files, Outcome, compress::FOLDERS, scan};
 /// The file that lists a version's own assets, beside the folders of its site.
 pub const LIST: &str = "assets.txt";
 
-/// What to keep of `previous`, with its compressed copies: its own assets. If these are `own` as well, what it had kept is
-/// kept again, so that nothing is lost by building twice.
+/// What to keep of `previous`, with its compressed copies: its own assets. If these are `own` as well, what it had kept
+/// is kept again, so that nothing is lost by building twice.
 pub fn kept(previous: &Path, own: &BTreeSet<String>) -> Outcome<Files> {
     let list = match fs::read_to_string(previous.join(LIST)) {
         Ok(list) => list,
