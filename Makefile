@@ -1,7 +1,7 @@
 # The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean logs rollout rollback test lossless mutants-front
+.PHONY: help up down clean logs rollout rollback test lossless mutants-front screenshot
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,3 +32,6 @@ lossless: ## a million requests or more while replicas come, go and die, and wha
 
 mutants-front: ## take out of nginx and the drain one line at a time, and show which test notices (ONLY=part of a line)
 	@cargo test --quiet --locked --test mutants -- $(if $(ONLY),"$(ONLY)")
+
+screenshot: ## remake docs/clock.png, the README's picture
+	@tests/browser/image.sh && cargo test --quiet --locked --test screenshot

@@ -29,7 +29,7 @@ use window::Browser;
 /// The site's pages.
 const PAGES: [&str; 2] = ["/clock.html", "/about.html"];
 const NONE: [&str; 0] = [];
-const ANSWERS: &str = "answering";
+const ANSWERS: &str = "answers";
 /// How long the clock may take to call a replica gone: it waits for the others' answers.
 const UNTIL_GONE: Duration = Duration::from_secs(40);
 
@@ -118,6 +118,9 @@ fn fits_a_phone(browser: &Browser, page: &str) {
     browser.resize(320, 640);
     let widths = "return [innerWidth, document.documentElement.scrollWidth]";
     assert_eq!(browser.run(widths), json!([320, 320]), "{page}");
+    let too_wide = "return [...document.querySelectorAll('main *')].filter(it => it.scrollWidth > it.clientWidth
+        && getComputedStyle(it).display !== 'inline' && it.clientWidth > 1).map(it => it.outerHTML)";
+    assert_eq!(browser.run(too_wide), json!([]), "{page}");
     browser.resize(1024, 768);
 }
 
@@ -159,6 +162,8 @@ fn the_keyboard_does_it(browser: &Browser) {
 fn what_a_page_does_wrong_is_noticed() {
     let site = folder();
     let write = |name: &str, text: &str| fs::write(site.path().join(name), text).unwrap();
+    // Browsers ask for it.
+    write("favicon.ico", "");
     write("good.html", "<!doctype html><title>Good</title>");
     write(
         "inline.html",
@@ -231,7 +236,7 @@ fn the_clock_shows_who_comes_and_goes() {
         let trouble = browser.text("#trouble");
         (trouble.contains("can’t be reached") && trouble.contains("Next attempt")).then_some(())
     });
-    stack.compose(&["start", "--wait", "app"]);
+    stack.compose(&["start", "app"]);
     wait_for(|| browser.text("#trouble").is_empty().then_some(()));
     all_answer(&four);
     assert!(browser.text("#events").contains("answers again"));

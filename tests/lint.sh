@@ -53,7 +53,7 @@ check_shellcheck() {
 
 check_hadolint() {
     # DL3008: time zones should be the newest. DL4006: `sed` ends the pipes; cargo refuses what it makes of nothing.
-    hadolint --ignore DL3008 --ignore DL4006 Dockerfile
+    hadolint --ignore DL3008 --ignore DL4006 Dockerfile tests/browser/Dockerfile
 }
 
 check_yamllint() {
@@ -71,9 +71,9 @@ check_schema() {
 check_zizmor() { zizmor --offline --strict-collection .github; }
 check_checkov() {
     # CKV_DOCKER_7: it takes `scratch` for an image without a tag; hadolint (DL3006, DL3007) looks at the others.
-    # tests/load: images that no one ships, and that have what the shipped one has.
+    # tests/load, tests/browser: images that no one ships.
     checkov --quiet --compact --skip-download --framework dockerfile github_actions --skip-check CKV_DOCKER_7 \
-        --directory . --skip-path target --skip-path tests/load
+        --directory . --skip-path target --skip-path tests/load --skip-path tests/browser
 }
 check_compose() { docker compose config --quiet; }
 check_compose-lint() {

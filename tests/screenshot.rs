@@ -18,7 +18,7 @@ fn main() {
     }
     let stack = Stack::start(&[("REPLICAS", "3")]);
     let browser = Browser::start();
-    browser.resize(900, 640);
+    browser.resize(900, 720);
     browser.open(&format!("http://{}/clock.html", stack.address));
     let full = "return document.querySelectorAll('#marks line:not([data-hue])').length === 0
         && document.querySelectorAll('#rows tr').length === 3";

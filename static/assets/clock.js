@@ -83,7 +83,6 @@ function told(text, name, took) {
   $("replica").textContent = name;
   $("replica").dataset.hue = replica.hue;
   $("took").textContent = `in ${Math.max(1, Math.round(took))} ms`;
-  $("victim").textContent = name === UNNAMED ? "NAME" : name;
   show();
 }
 
@@ -125,7 +124,7 @@ function showTime(text, replica) {
 
 function show() {
   const state = paused ? "paused" : failures ? "trouble" : replicas.size ? "live" : "waiting";
-  $("state").dataset.state = state;
+  document.body.dataset.state = state;
   $("state").textContent = state === "trouble" ? "no answer" : state;
   $("trouble").hidden = failures === 0;
   const here = [...replicas.values()].filter(replica => replica.state !== "gone").length;
@@ -137,6 +136,8 @@ function show() {
     replica.row.querySelector(".recent").textContent = count;
     replica.row.querySelector(".total").textContent = replica.total;
   }
+  const victim = [...replicas.values()].find(replica => replica.state === "answers");
+  if (victim && victim.name !== UNNAMED) $("victim").textContent = victim.name;
   const gone = [...replicas.values()].filter(replica => replica.state === "gone");
   gone.sort((a, b) => b.missed - a.missed);
   for (const replica of gone.slice(0, -MOST_GONE)) {
@@ -150,12 +151,12 @@ const countOf = replica => recent.filter(each => each === replica).length;
 function stateOf(replica, here) {
   if (replica.missed > GONE_ROUNDS * Math.max(here, FEWEST)) return "gone";
   if (failures || replica.missed > QUIET_ROUNDS * Math.max(here, FEWEST)) return "quiet";
-  return "answering";
+  return "answers";
 }
 
 function enter(replica, state) {
   if (replica.state === state) return;
-  const news = { answering: ["", "gone"].includes(replica.state) && "answers", gone: "is gone" }[state];
+  const news = { answers: ["", "gone"].includes(replica.state) && "answers", gone: "is gone" }[state];
   replica.state = state;
   replica.row.dataset.state = state;
   replica.row.querySelector(".is").textContent = state;
