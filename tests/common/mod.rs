@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod container;
+pub mod contract;
 pub mod dns;
 pub mod fixture;
 pub mod front;

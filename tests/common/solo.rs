@@ -11,6 +11,9 @@ use std::{
 
 use super::{root, wire::PATIENCE};
 
+/// A `BIND` that any program can have.
+pub const FREE: &str = "127.0.0.1:0";
+
 /// A running app; it ends when this is dropped.
 pub struct Solo {
     pub address: SocketAddr,
@@ -32,11 +35,13 @@ pub fn berth(variables: &[(&str, &str)]) -> Command {
 impl Solo {
     /// Starts it with `variables` and waits until it says that it listens.
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        let mut command = berth(&[("BIND", "127.0.0.1:0")]);
-        command
-            .envs(variables.iter().copied())
-            .stderr(Stdio::piped());
-        let mut process = Running::start(&mut command);
+        let mut command = berth(&[]);
+        Self::run(command.env("BIND", FREE).envs(variables.iter().copied()))
+    }
+
+    /// The same with another program that says where it listens.
+    pub fn run(command: &mut Command) -> Self {
+        let mut process = Running::start(command.stderr(Stdio::piped()));
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(process.0.stderr.take().unwrap()).split(b'\n');
         let sink = Arc::clone(&log);
