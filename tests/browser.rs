@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     // Each has a browser, and most a stack: two cores have enough of two.
     arguments.test_threads.get_or_insert(2);
     let without = window::why_none();
-    if let Some(why) = without {
+    if let Some(why) = &without {
         eprintln!("no page is looked at: {why}; run `make test`");
     }
     let tests: [(&str, fn()); 4] = [

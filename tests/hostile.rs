@@ -1,4 +1,4 @@
-//! Requests that nobody should send, and what comes of them: `cases/hostile.toml`, by the app alone and by the stack.
+//! Requests that nobody should send, and what comes of them: `cases/hostile.toml`, in each mode.
 
 mod common;
 
@@ -89,7 +89,8 @@ impl Hostile {
     fn read(group: &Group, row: &Row, mode: Mode) -> Self {
         let own = match mode {
             Mode::Solo => &row.solo,
-            Mode::Stack => &row.stack,
+            // nginx is what they meet in the bundle, too.
+            Mode::Stack | Mode::Bundle => &row.stack,
         };
         let expected = [own, &row.expect, &group.expect]
             .into_iter()
@@ -207,7 +208,7 @@ impl Expected {
 
 /// The id in the answer is one that Berth chose, and the access line has it, and the address that the connection came from.
 fn check_origin(reply: &Reply, modes: &Modes, mode: Mode) -> Result<(), Failed> {
-    static PEERS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
+    static PEERS: [OnceLock<String>; 3] = [const { OnceLock::new() }; 3];
     let peer = PEERS[mode as usize].get_or_init(|| {
         let honest = wire::get(modes.address(mode), "/", "localhost");
         client_of(&honest, modes, mode)
@@ -245,9 +246,7 @@ fn nothing_smuggled(modes: &Modes) -> Result<(), String> {
     let mut lines = Vec::new();
     for mode in modes.started() {
         lines.extend(modes.log(mode));
-        if mode == Mode::Stack {
-            lines.extend(modes.stack().log("nginx"));
-        }
+        lines.extend(modes.nginx_log(mode));
     }
     let taken = Regex::new(r#"target=/SMUGGLED|"request":"GET /SMUGGLED"#).unwrap();
     let smuggled: Vec<_> = lines

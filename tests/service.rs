@@ -1,4 +1,4 @@
-//! The contract of the sample service, asked of the app alone and through nginx, with HTTP/1.1 and HTTP/1.0.
+//! The contract of the sample service: `tests/cases/service.toml`, asked in each mode, with HTTP/1.1 and HTTP/1.0.
 
 mod common;
 

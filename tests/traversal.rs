@@ -1,5 +1,4 @@
-//! No target gives anything but a file of the site, by its name: `cases/traversal.txt`, asked of the app alone and of the
-//! stack.
+//! No target gives anything but a file of the site, by its name: `cases/traversal.txt`, asked in each mode.
 
 mod common;
 

@@ -10,21 +10,13 @@ use thirtyfour::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::common::{
-    container::Container,
-    modes,
-    solo::wait_for,
-    stack::{docker, works},
-};
+use crate::common::{container::Container, modes, solo::wait_for, stack::docker};
 
 const IMAGE: &str = "berth-test-browser";
 
 /// What is missing for a stack and a browser to look at it with, if anything is.
-pub fn why_none() -> Option<&'static str> {
-    modes::why_no_stack().or_else(|| {
-        let there = works(&["image", "inspect", IMAGE]);
-        (!there).then_some("the image berth-test-browser is not there")
-    })
+pub fn why_none() -> Option<String> {
+    modes::why_not(&["berth-nginx", "berth-app", IMAGE])
 }
 
 /// A browser with one window; it is gone when this is dropped.

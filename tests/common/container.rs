@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    solo::wait_for,
+    solo::{Outcome, wait_for},
     stack::{docker, run},
 };
 
@@ -79,17 +79,6 @@ impl Container {
         wait_for(|| self.answers(&["/berth", "healthcheck"]).then_some(()));
     }
 
-    /// The lines of its log so far.
-    pub fn log(&self) -> Vec<String> {
-        let mut logs = Command::new("docker");
-        let output = logs.args(["logs", &self.name]).output().unwrap();
-        let lines = [output.stdout, output.stderr].concat();
-        String::from_utf8_lossy(&lines)
-            .lines()
-            .map(str::to_owned)
-            .collect()
-    }
-
     /// Stops it as the engine does, with a grace of 10 seconds, and returns its exit code.
     pub fn stop(&self) -> i32 {
         docker(&["stop", "--time", "10", &self.name]);
@@ -105,6 +94,17 @@ impl Container {
             &self.name,
         ]);
         state.trim().strip_prefix("exited ")?.parse().ok()
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> Outcome {
+        let log = Command::new("docker").args(["logs", &self.name]).output();
+        let log = log.expect("docker runs");
+        Outcome {
+            code: log.status.code(),
+            stdout: String::from_utf8(log.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(log.stderr).expect("UTF-8"),
+        }
     }
 
     /// Unpacks a folder of it.

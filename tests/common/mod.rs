@@ -1,6 +1,8 @@
-//! What the tests share: a raw HTTP client, the app alone (`solo`), and nginx with replicas (`stack`).
+//! What the tests share: a raw HTTP client, the app alone (`solo`), nginx with replicas (`stack`), and both in one
+//! container (`bundle`).
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod bundle;
 pub mod container;
 pub mod contract;
 pub mod dns;
@@ -16,6 +18,7 @@ pub mod stack;
 pub mod text;
 pub mod wire;
 
+pub use bundle::Bundle;
 pub use solo::Solo;
 pub use stack::Stack;
 

@@ -11,7 +11,12 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use super::{Solo, Stack, container::Container, stack::works};
+use super::{
+    Bundle, Solo, Stack,
+    bundle::{self, BARE},
+    container::Container,
+    stack::works,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -19,15 +24,18 @@ pub enum Mode {
     Solo,
     /// nginx with replicas.
     Stack,
+    /// Both in one container.
+    Bundle,
 }
 
 impl Mode {
-    pub const ALL: [Self; 2] = [Self::Solo, Self::Stack];
+    pub const ALL: [Self; 3] = [Self::Solo, Self::Stack, Self::Bundle];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Solo => "solo",
             Self::Stack => "stack",
+            Self::Bundle => "bundle",
         }
     }
 }
@@ -39,6 +47,7 @@ pub struct Modes {
     site: Option<PathBuf>,
     solo: OnceLock<Alone>,
     stack: OnceLock<Stack>,
+    bundle: OnceLock<Bundle>,
 }
 
 /// The app alone.
@@ -57,6 +66,7 @@ impl Modes {
             site: None,
             solo: OnceLock::new(),
             stack: OnceLock::new(),
+            bundle: OnceLock::new(),
         }
     }
 
@@ -75,6 +85,7 @@ impl Modes {
                 Alone::Image(container) => container.address(8080),
             },
             Mode::Stack => self.stack().address,
+            Mode::Bundle => self.bundle().address,
         }
     }
 
@@ -83,9 +94,19 @@ impl Modes {
         match mode {
             Mode::Solo => match self.solo() {
                 Alone::Process(process) => process.log(),
-                Alone::Image(container) => container.log(),
+                Alone::Image(container) => bundle::lines(&container.log().stderr),
             },
             Mode::Stack => self.stack().log("app"),
+            Mode::Bundle => self.bundle().app_log(),
+        }
+    }
+
+    /// What nginx has logged so far, where there is one.
+    pub fn nginx_log(&self, mode: Mode) -> Vec<String> {
+        match mode {
+            Mode::Solo => Vec::new(),
+            Mode::Stack => self.stack().log("nginx"),
+            Mode::Bundle => self.bundle().nginx_log(),
         }
     }
 
@@ -93,13 +114,21 @@ impl Modes {
     pub fn started(&self) -> Vec<Mode> {
         let solo = self.solo.get().map(|_| Mode::Solo);
         let stack = self.stack.get().map(|_| Mode::Stack);
-        solo.into_iter().chain(stack).collect()
+        let bundle = self.bundle.get().map(|_| Mode::Bundle);
+        solo.into_iter().chain(stack).chain(bundle).collect()
     }
 
     fn solo(&self) -> &Alone {
         self.solo.get_or_init(|| match &self.site {
             None => Alone::Process(Solo::start(&self.variables())),
-            Some(_) => Alone::Image(self.container("berth-app", &[])),
+            Some(_) => {
+                let options = self.options();
+                let options: Vec<_> = options.iter().map(String::as_str).collect();
+                let options = [BARE, &["--publish=127.0.0.1::8080"], &options].concat();
+                let container = Container::run(&options, "berth-app", &[]);
+                container.wait_until_ready();
+                Alone::Image(container)
+            }
         })
     }
 
@@ -115,36 +144,32 @@ impl Modes {
         })
     }
 
-    /// An image by itself, published, with the variables and the site.
-    fn container(&self, image: &str, options: &[&str]) -> Container {
-        let mut all: Vec<String> = ["--publish", "127.0.0.1::8080", "--read-only"]
-            .map(Into::into)
-            .into();
-        for (name, value) in &self.variables {
-            all.push(format!("--env={name}={value}"));
-        }
-        for folder in ["site", "site.br", "site.gzip"] {
-            all.extend(
-                self.site
-                    .iter()
-                    .map(|site| format!("--volume={}/{folder}:/srv/{folder}:ro", site.display())),
-            );
-        }
-        let all: Vec<_> = all
-            .iter()
-            .map(String::as_str)
-            .chain(options.iter().copied())
-            .collect();
-        let container = Container::run(&all, image, &[]);
-        container.wait_until_ready();
-        container
-    }
-
     fn variables(&self) -> Vec<(&str, &str)> {
         let variables = self.variables.iter();
         variables
             .map(|(name, value)| (*name, value.as_str()))
             .collect()
+    }
+
+    /// For a container by itself: the variables, and the folders of the site.
+    fn options(&self) -> Vec<String> {
+        let Some(site) = &self.site else {
+            return Vec::new();
+        };
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| format!("--env={name}={value}"));
+        let folders = ["site", "site.br", "site.gzip"];
+        let folders =
+            folders.map(|folder| format!("--volume={}/{folder}:/srv/{folder}:ro", site.display()));
+        variables.chain(folders).collect()
+    }
+
+    fn bundle(&self) -> &Bundle {
+        self.bundle.get_or_init(|| {
+            let options = self.options();
+            let options: Vec<_> = options.iter().map(String::as_str).collect();
+            Bundle::run(8080, &options)
+        })
     }
 }
 
@@ -166,15 +191,24 @@ pub fn run(
     let mut arguments = Arguments::from_args();
     // Most of a case is waiting.
     arguments.test_threads.get_or_insert(16);
-    let without_stack = why_no_stack();
+    let without_stack = why_not(STACK);
     if let Some(why) = &without_stack {
         eprintln!("nginx with replicas is not tested: {why}; run `make test`");
+    }
+    let without_bundle = why_not(BUNDLE);
+    if let Some(why) = &without_bundle {
+        eprintln!("the bundle is not tested: {why}; run `make test`");
     }
     let modes = Arc::new(modes);
     let trials = cases.into_iter().map(|Case { name, mode, check }| {
         let modes = Arc::clone(&modes);
-        Trial::test(format!("{}: {name}", mode.name()), move || check(&modes))
-            .with_ignored_flag(mode == Mode::Stack && without_stack.is_some())
+        Trial::test(format!("{}: {name}", mode.name()), move || check(&modes)).with_ignored_flag(
+            match mode {
+                Mode::Solo => false,
+                Mode::Stack => without_stack.is_some(),
+                Mode::Bundle => without_bundle.is_some(),
+            },
+        )
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     let verdict = afterwards(&modes);
@@ -198,19 +232,23 @@ pub fn one_at_a_time() -> (Arguments, bool) {
     let mut arguments = Arguments::from_args();
     // Two stacks under load would measure each other.
     arguments.test_threads = Some(1);
-    let without_stack = why_no_stack();
+    let without_stack = why_not(STACK);
     if let Some(why) = &without_stack {
         eprintln!("nothing is tried: {why}; run `make test`");
     }
     (arguments, without_stack.is_some())
 }
 
-/// What is missing for nginx with replicas, if anything is.
-pub fn why_no_stack() -> Option<&'static str> {
+/// The images that a mode needs.
+const STACK: &[&str] = &["berth-nginx", "berth-app"];
+const BUNDLE: &[&str] = &["berth-bundle"];
+
+/// What is missing for containers of these images, if anything is.
+pub fn why_not(images: &[&str]) -> Option<String> {
     if !works(&["compose", "version"]) || !works(&["info"]) {
-        Some("Docker with its compose plugin is not there")
-    } else if !works(&["image", "inspect", "berth-nginx", "berth-app"]) {
-        Some("the images berth-nginx and berth-app are not there")
+        Some("Docker with its compose plugin is not there".into())
+    } else if !works(&[&["image", "inspect"], images].concat()) {
+        Some(format!("not there: {}", images.join(", ")))
     } else {
         None
     }
