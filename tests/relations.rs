@@ -175,10 +175,7 @@ fn base_images_are_named_in_the_dockerfile_alone() {
     let named: Vec<&str> = named
         .captures_iter(&dockerfile)
         .map(|line| line.extract::<1>().1[0])
-        .collect();
-    // `scratch` stands for none.
-    let named: Vec<&str> = named
-        .into_iter()
+        // It stands for none.
         .filter(|image| *image != "scratch")
         .collect();
     assert!(named.len() >= 2, "base images: {named:?}");
@@ -222,12 +219,14 @@ fn every_place_names_the_same_rust() {
         text("Dockerfile").contains(&image),
         "the Dockerfile has no {image}…"
     );
-    let manifest: toml::Table = text("Cargo.toml").parse().unwrap();
-    let oldest = manifest["package"]["rust-version"].as_str().unwrap();
-    assert!(
-        channel.starts_with(&format!("{oldest}.")),
-        "rust-version is {oldest}, the toolchain {channel}"
-    );
+    for file in ["Cargo.toml", "deploy/site/Cargo.toml"] {
+        let manifest: toml::Table = text(file).parse().unwrap();
+        let oldest = manifest["package"]["rust-version"].as_str().unwrap();
+        assert!(
+            channel.starts_with(&format!("{oldest}.")),
+            "rust-version is {oldest} in {file}, the toolchain {channel}"
+        );
+    }
 }
 
 #[test]
