@@ -13,7 +13,7 @@
 use std::{
     env,
     fmt::{self, Display},
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
     pin::pin,
@@ -34,15 +34,18 @@ use crate::{
     config::{Address, Config, EX_CONFIG},
     drain::StopSignals,
     healthcheck,
+    server::{self, BindError},
 };
 
 /// Where nginx finds the app.
 const SOCKET: &str = "unix:/tmp/berth.sock";
 /// Writes nginx's configuration, and becomes nginx.
 const ENTRYPOINT: &str = "/etc/nginx/entrypoint.sh";
-/// A part of that configuration, within `server`.
+/// Where it writes that.
+const CONFIGURATION: &str = "/tmp/berth";
+/// A part of it, within `server`.
 const LISTEN: &str = "/tmp/berth/listen.conf";
-/// What the drain adds to it.
+/// What the drain adds to that.
 const DRAIN: &str = "include /etc/nginx/drain.conf;\n";
 
 /// Of the time to shut down, so much is left to the end of the app.
@@ -57,9 +60,11 @@ const MOMENT: Duration = Duration::from_millis(200);
 /// # Errors
 /// If nginx or the app could not be started, or ended by itself.
 pub async fn run(config: &Config) -> Result<(), Failure> {
-    let Address::Tcp(_) = config.bind else {
+    let Address::Tcp(address) = config.bind else {
         return Err(Failure::Address(config.bind.clone()));
     };
+    // Found out here, it is said with what to do.
+    server::try_to_listen(address).map_err(Failure::Listen)?;
     let mut bundle = Bundle::new().map_err(Failure::System)?;
     let ended = bundle.serve(config).await;
     // Nobody outlives this process, not even a worker of an nginx that was killed.
@@ -73,8 +78,10 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
 /// Why the container fails.
 #[derive(Debug)]
 pub enum Failure {
-    /// nginx can't listen there.
+    /// Not an address for nginx.
     Address(Address),
+    /// nginx could not listen there.
+    Listen(BindError),
     /// The system refused to start or to tell a process.
     System(io::Error),
     /// A part ended unasked.
@@ -100,6 +107,7 @@ impl Display for Failure {
                 out,
                 "BIND={bind}: nginx is asked over TCP; set it to an address such as [::]:8080"
             ),
+            Self::Listen(error) => error.fmt(out),
             Self::System(error) => write!(
                 out,
                 "can't run nginx and the app: {error}; is this the image berth-bundle, may it write to /tmp, \
@@ -151,6 +159,7 @@ struct Bundle {
 
 impl Bundle {
     fn new() -> io::Result<Self> {
+        fs::create_dir_all(CONFIGURATION)?;
         // Some platforms have a process of their own come first. Orphans are ours all the same.
         set_child_subreaper(Some(getpid()))?;
         Ok(Self {

@@ -168,6 +168,17 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     })
 }
 
+/// Whether this process may listen there; nobody is answered.
+///
+/// # Errors
+/// If it may not.
+pub fn try_to_listen(address: SocketAddr) -> Result<(), BindError> {
+    let refused = |error| BindError(Address::Tcp(address), error);
+    listen_tcp(address, Duration::ZERO)
+        .map(drop)
+        .map_err(refused)
+}
+
 fn keep_alive(time: Duration) -> KeepAlive {
     match time {
         Duration::ZERO => KeepAlive::Disabled,

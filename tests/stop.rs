@@ -17,50 +17,13 @@ use berth::drain;
 
 use common::{
     Solo,
+    in_flight::{InFlight, wait_until_refused},
     solo::{Outcome, Running, berth, outcome, wait_for},
     wire,
 };
 
 /// A time that no test lives to see the end of.
 const LONG: &str = "3600";
-
-/// A request that the server has begun to read, and whose body is still to come.
-struct InFlight(BufReader<TcpStream>);
-
-impl InFlight {
-    fn begin(address: SocketAddr) -> Self {
-        let mut socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
-        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n";
-        socket.write_all(head.as_bytes()).unwrap();
-        socket
-            .write_all(b"Connection: close\r\nExpect: 100-continue\r\n\r\n")
-            .unwrap();
-        let mut request = Self(BufReader::new(socket));
-        // That the server asks for the body proves that it has the request.
-        assert_eq!(request.line(), "HTTP/1.1 100 Continue");
-        assert_eq!(request.line(), "");
-        request
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.0.read_line(&mut line).expect("an answer");
-        line.trim_end().to_owned()
-    }
-
-    /// Sends the rest and returns the whole answer.
-    fn finish(mut self) -> String {
-        self.0.get_mut().write_all(b"body").unwrap();
-        let mut answer = String::new();
-        let _ = self.0.read_to_string(&mut answer);
-        answer
-    }
-}
-
-fn wait_until_refused(address: SocketAddr) {
-    wait_for(|| TcpStream::connect(address).is_err().then_some(()));
-}
 
 fn draining_lines(app: &Solo) -> usize {
     let log = app.log();

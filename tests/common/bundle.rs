@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, ops::Deref};
 
-use super::container::Container;
+use super::{container::Container, solo::wait_for, stack::docker};
 
 /// A user that the image does not know, and nothing writable but /tmp.
 pub const BARE: &[&str] = &[
@@ -30,26 +30,45 @@ impl Deref for Bundle {
 }
 
 impl Bundle {
-    /// Starts it with `variables`, `NAME=value` each, and waits until it is ready.
-    pub fn start(variables: &[&str]) -> Self {
-        Self::start_on(8080, variables)
+    /// Starts it with more `options` of `docker run`, and waits until it is ready.
+    pub fn start(options: &[&str]) -> Self {
+        Self::start_as("berth-bundle", 8080, options)
     }
 
-    /// The same, published from this port of the container.
-    pub fn start_on(port: u16, variables: &[&str]) -> Self {
-        let variables: Vec<String> = variables.iter().map(|it| format!("--env={it}")).collect();
-        let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
-        Self::run(port, &variables)
-    }
-
-    /// The same with any options of `docker run`.
-    pub fn run(port: u16, options: &[&str]) -> Self {
+    /// The same of an image that was made from it, published from this port of the container.
+    pub fn start_as(image: &str, port: u16, options: &[&str]) -> Self {
         let publish = format!("--publish=127.0.0.1::{port}");
-        let options = [BARE, &[&publish], options].concat();
-        let container = Container::run(&options, "berth-bundle", &[]);
+        let container = Container::run(&[BARE, &[&publish], options].concat(), image, &[]);
         container.wait_until_ready();
         let address = container.address(port);
         Self { container, address }
+    }
+
+    /// Its own address: Docker's proxy at the published port takes connections even if nobody listens behind it.
+    pub fn inner(&self) -> SocketAddr {
+        let format = "--format={{.NetworkSettings.IPAddress}}:8080";
+        let address = docker(&["inspect", format, &self.name]);
+        address.trim().parse().expect("an address")
+    }
+
+    /// Sends it a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        docker(&["kill", "--signal", name, &self.name]);
+    }
+
+    /// Has a shell in it run this.
+    pub fn shell(&self, script: &str) -> String {
+        docker(&["exec", &self.name, "sh", "-c", script])
+    }
+
+    /// The first line of the app's log or of this process's that has this in it, once it is there.
+    pub fn log_line(&self, part: &str) -> String {
+        wait_for(|| self.app_log().into_iter().find(|line| line.contains(part)))
+    }
+
+    /// The exit code, once it has ended by itself.
+    pub fn ended(&self) -> i32 {
+        wait_for(|| self.exit_code())
     }
 
     /// What the app has logged, and this first process of the container.

@@ -19,7 +19,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     ops::Deref,
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
@@ -138,9 +138,7 @@ impl Counted {
 
     /// The same from other Compose files, which use the variables of `tests/load/compose.yml`.
     pub fn start_from(files: &str, variables: &[(&str, &str)]) -> Self {
-        let counts = tempfile::tempdir().expect("a folder for what was processed");
-        // The replicas run as somebody else.
-        fs::set_permissions(counts.path(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
+        let counts = counting_folder();
         let image = image("counting", "1");
         let folder = counts.path().display().to_string();
         let own = [
@@ -208,18 +206,30 @@ impl Counted {
 
     /// How often each number has been processed, over all replicas, dead ones too.
     pub fn counts(&self) -> BTreeMap<u64, u32> {
-        let mut counts = BTreeMap::new();
-        for file in fs::read_dir(self.counts.path()).expect("it is there until the end") {
-            let text = fs::read_to_string(file.expect("a file").path()).expect("numbers");
-            for line in text.lines() {
-                let number = line
-                    .parse()
-                    .unwrap_or_else(|_| panic!("no number: {line:?}"));
-                *counts.entry(number).or_default() += 1;
-            }
-        }
-        counts
+        counts(self.counts.path())
     }
+}
+
+/// A folder in which replicas count, who run as somebody else.
+pub fn counting_folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder for what was processed");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
+    folder
+}
+
+/// How often each number has been processed, by all who have counted there.
+pub fn counts(folder: &Path) -> BTreeMap<u64, u32> {
+    let mut counts = BTreeMap::new();
+    for file in fs::read_dir(folder).expect("it is there until the end") {
+        let text = fs::read_to_string(file.expect("a file").path()).expect("numbers");
+        for line in text.lines() {
+            let number = line
+                .parse()
+                .unwrap_or_else(|_| panic!("no number: {line:?}"));
+            *counts.entry(number).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// A load that runs; it ends when this is dropped.

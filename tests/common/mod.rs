@@ -8,6 +8,7 @@ pub mod contract;
 pub mod dns;
 pub mod fixture;
 pub mod front;
+pub mod in_flight;
 pub mod load;
 pub mod modes;
 pub mod mutants;

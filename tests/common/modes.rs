@@ -168,7 +168,7 @@ impl Modes {
         self.bundle.get_or_init(|| {
             let options = self.options();
             let options: Vec<_> = options.iter().map(String::as_str).collect();
-            Bundle::run(8080, &options)
+            Bundle::start(&options)
         })
     }
 }

@@ -26,7 +26,7 @@ use actix_web::{
     rt::time::sleep,
     web::{self, Payload, Query},
 };
-use berth::{config::Config, healthcheck, logging, server};
+use berth::{bundle, config::Config, healthcheck, logging, server};
 use futures_util::StreamExt;
 use serde::Deserialize;
 
@@ -46,9 +46,10 @@ async fn main() -> ExitCode {
     let asked = env::args().nth(1);
     let done = match asked.as_deref() {
         None | Some("serve") => serve().await,
+        Some("bundle") => in_bundle().await,
         Some("healthcheck") => configured().and_then(|config| healthcheck::ask(&config.bind)),
         Some(other) => Err(format!(
-            "unknown command {other}: there are serve and healthcheck"
+            "unknown command {other}: there are serve, bundle and healthcheck"
         )),
     };
     match done {
@@ -80,6 +81,13 @@ async fn serve() -> Result<(), String> {
     let server = server::build(config, routes).map_err(|error| error.to_string())?;
     log::info!("listening on {}", server.address());
     server.run().await.map_err(|error| error.to_string())
+}
+
+async fn in_bundle() -> Result<(), String> {
+    let config = configured()?;
+    let _log = logging::start(&config).map_err(|error| error.to_string())?;
+    let ended = bundle::run(&config).await;
+    ended.map_err(|failure| failure.to_string())
 }
 
 fn routes(app: &mut web::ServiceConfig) {
