@@ -3,12 +3,15 @@
 mod common;
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::TcpStream,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use berth::config;
 use serde_json::{Value, json};
 
 use common::{
@@ -18,7 +21,7 @@ use common::{
     in_flight::{InFlight, wait_until_refused},
     load::{self, Options, Process, Report},
     solo::{Outcome, wait_for},
-    stack::docker,
+    stack::{self, docker},
     wire::{self, PATIENCE},
 };
 
@@ -314,6 +317,19 @@ fn a_connection_that_was_used_lately_outlives_the_signal_by_one_answer() {
     assert!(answer.contains("\r\nConnection: close\r\n"), "{answer:?}");
 }
 
+#[test]
+fn an_idle_connection_is_kept_as_long_as_told() {
+    for (keep, least) in [("0", 0.0), ("1.5", 1.5)] {
+        let bundle = Bundle::start(&[&format!("--env=KEEP_ALIVE={keep}")]);
+        let asked = Instant::now();
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let exchange = wire::exchange(bundle.inner(), request, PATIENCE);
+        assert!(exchange.closed, "{exchange:?}");
+        let kept = asked.elapsed().as_secs_f64();
+        assert!(least <= kept && kept < least + 1.5, "{kept} s, not {keep}");
+    }
+}
+
 /// Half of the requests are POSTs, most of them on connections that are kept alive.
 #[test]
 fn under_load_nothing_is_lost_from_the_signal_to_the_end_of_the_drain() {
@@ -341,6 +357,63 @@ fn under_load_nothing_is_lost_from_the_signal_to_the_end_of_the_drain() {
     report.assert_nothing_lost();
     let log = bundle.app_log();
     assert!(!log.iter().any(|it| it.contains(" WARN ")), "{log:?}");
+}
+
+/// deploy/compose/bundle.yml under a name of its own; it is taken down when this is dropped.
+struct Composed(String);
+
+impl Composed {
+    fn compose(&self, arguments: &[&str]) -> Command {
+        let file = [
+            "--file=deploy/compose/bundle.yml",
+            "--project-name",
+            &self.0,
+        ];
+        let mut command = stack::compose(&[&file, arguments].concat());
+        command.env("PUBLISH", "127.0.0.1:");
+        command
+    }
+}
+
+impl Drop for Composed {
+    fn drop(&mut self) {
+        let mut down = self.compose(&["down", "--volumes", "--timeout=1"]);
+        let _ = down.stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+fn the_compose_file_runs_it_hardened() {
+    let bundle = Composed(format!("berth-test-{}-bundle", std::process::id()));
+    let run = |arguments: &[&str]| stack::run(&mut bundle.compose(arguments));
+    let model: Value = serde_json::from_str(&run(&["config", "--format=json"])).unwrap();
+    let service = &model["services"]["bundle"];
+    for (key, value) in [
+        ("read_only", json!(true)),
+        ("cap_drop", json!(["ALL"])),
+        ("security_opt", json!(["no-new-privileges:true"])),
+        ("volumes", Value::Null),
+    ] {
+        assert_eq!(service[key], value, "{key}");
+    }
+    for limit in ["cpus", "memory", "pids"] {
+        let limits = &service["deploy"]["resources"]["limits"];
+        assert_ne!(limits[limit], Value::Null, "no limit of {limit}");
+    }
+    // Each but what the image and the container's port say, and what is for a stack.
+    let passed = service["environment"].as_object().unwrap().keys();
+    let ours = ["BIND", "FRONT", "PORT", "STATIC_DIR"];
+    let variables = config::VARIABLES.iter().map(|it| it.name);
+    let variables: BTreeSet<_> = variables.filter(|it| !ours.contains(it)).collect();
+    assert_eq!(
+        passed.map(String::as_str).collect::<BTreeSet<_>>(),
+        variables
+    );
+
+    run(&["up", "--detach", "--no-build", "--pull=never", "--wait"]);
+    let address = run(&["port", "bundle", "8080"]);
+    let address = address.trim().parse().expect("an address");
+    assert_eq!(wire::get(address, "/", "localhost").status, 200);
 }
 
 /// Some platforms signal every process of a container. nginx then stops at once, but that is no failure.

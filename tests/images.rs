@@ -300,6 +300,7 @@ fn nginx_refuses_a_wrong_configuration() {
         ("ALLOWED_HOSTS", "example.com:80", hosts),
         ("ALLOWED_HOSTS", "", hosts),
         ("DRAIN_SECONDS", "2.5s", seconds),
+        ("KEEP_ALIVE", "forever", seconds),
         ("STATIC_PREFIX", "static", prefix),
         ("STATIC_PREFIX", "/a b", prefix),
         ("TRUSTED_PROXIES", "router", proxies),

@@ -59,13 +59,13 @@ check_hadolint() {
 check_yamllint() {
     # Lines as long as elsewhere; a file holds one document; workflows say `on:`; Dependabot puts one space before a comment.
     yamllint --strict --config-data '{extends: default, rules: {line-length: {max: 140}, document-start: disable,
-        truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}}}' .github docker-compose.yml
+        truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}}}' .github docker-compose.yml deploy/compose/bundle.yml
 }
 
 check_schema() {
     check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
     check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-    check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+    check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml deploy/compose/bundle.yml
 }
 
 check_zizmor() { zizmor --offline --strict-collection .github; }
@@ -75,24 +75,35 @@ check_checkov() {
     checkov --quiet --compact --skip-download --framework dockerfile github_actions --skip-check CKV_DOCKER_7 \
         --directory . --skip-path target --skip-path tests/load --skip-path tests/browser
 }
-check_compose() { docker compose config --quiet; }
+check_compose() {
+    docker compose config --quiet
+    docker compose --file deploy/compose/bundle.yml config --quiet
+}
 check_compose-lint() {
     cat >target/compose-lint.yml <<'END'
 rules:
-  CL-0004: {exclude_services: {app: built here, nginx: built here}}
-  CL-0005: {exclude_services: {nginx: it is the front; PUBLISH narrows it}}
+  CL-0004: {exclude_services: {app: built here, bundle: built here, nginx: built here}}
+  CL-0005: {exclude_services: {bundle: the same, nginx: it is the front; PUBLISH narrows it}}
 END
-    compose-lint check --fail-on low --config target/compose-lint.yml --strict-config --no-env docker-compose.yml
+    compose-lint check --fail-on low --config target/compose-lint.yml --strict-config --no-env docker-compose.yml \
+        deploy/compose/bundle.yml
 }
 
 # The configuration as the image's entrypoint makes it, in a container as bare as the one that Compose runs.
-check_nginx() { docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --network none berth-nginx nginx "${1:--t}"; }
+bare() { docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --network none "$@"; }
+check_nginx() { bare berth-nginx nginx "${1:--t}"; }
+# The same in the bundle, from SIGTERM on.
+draining() {
+    bare --env APP=unix:/tmp/berth.sock --entrypoint sh berth-bundle -c "/etc/nginx/entrypoint.sh true &&
+        echo 'include /etc/nginx/drain.conf;' >> /tmp/berth/listen.conf && nginx -T"
+}
 
 check_gixy() {
     check_nginx -T >target/nginx.conf
+    draining >target/nginx-drain.conf
     # try_files_is_evil_too: a cache of open files would save less than a tenth, and go on with a file that was replaced.
     # worker_rlimit_nofile_vs_connections: an idle client takes one, and tests/relations.rs counts the others.
-    gixy --skips try_files_is_evil_too,worker_rlimit_nofile_vs_connections target/nginx.conf
+    gixy --skips try_files_is_evil_too,worker_rlimit_nofile_vs_connections target/nginx.conf target/nginx-drain.conf
 }
 
 [[ ${1-} != -h && ${1-} != --help ]] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' tests/lint.sh; exit; }

@@ -71,7 +71,7 @@ tests() {
 tools=yes images=yes
 prepare tools tests/lint.sh tools || tools=
 # Any port will do: nothing is started here.
-prepare images env PUBLISH=127.0.0.1: deploy/local/images.sh || images=
+prepare images env PUBLISH=127.0.0.1: deploy/local/images.sh --bundle || images=
 [[ ! $images ]] || prepare browser tests/browser/image.sh || true
 
 for name in $(tests/lint.sh --list); do

@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
 # Builds the images that docker-compose.yml names, with all that this needs. When nothing changed: done in a second or two.
-# usage: deploy/local/images.sh [SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
+# usage: deploy/local/images.sh [--bundle | SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
+# --bundle: berth-bundle as well, which the stack does not need.
 
 . "$(dirname "$0")/lib.sh"
+
+bundle=''
+[[ ${1-} != --bundle ]] || { bundle=yes; shift; }
+build() {
+    docker compose --progress plain build "$@" || return 1
+    [[ ! $bundle ]] || docker compose --file deploy/compose/bundle.yml --progress plain build
+}
 
 deploy/local/preflight.sh
 # Where the engine's folder can't be seen (another machine, a virtual one) there is nothing to measure.
@@ -27,10 +35,12 @@ BUILDX_BUILDER=${BUILDX_BUILDER:-$(docker context inspect --format '{{.Name}}')}
 export BUILDX_BUILDER BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
 # Marked with the name of the file even where the stack has another one: else each name had images of its own.
+COMPOSE_PROJECT_NAME=$(project)
+export COMPOSE_PROJECT_NAME
 step build "Building the images; the first time takes some minutes" \
     "If it is your change, mend it. If crates could not be fetched, see to the network; if that intercepts TLS, this machine
        must trust its certificate (/usr/local/share/ca-certificates, update-ca-certificates): then make clean, and try again." \
-    env COMPOSE_PROJECT_NAME="$(project)" docker compose --progress plain build "$@"
+    build "$@"
 
 # What these replaced and nothing runs any more.
-docker image prune --force --filter "label=com.docker.compose.project=$(project)" >>"$cache/build.log"
+docker image prune --force --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" >>"$cache/build.log"
