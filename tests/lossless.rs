@@ -206,7 +206,7 @@ fn is_full() -> bool {
 
 /// Does it again and again, as long as a scenario lasts.
 fn again(mut action: impl FnMut()) {
-    let lasts = Duration::from_secs(if is_full() { 40 } else { 12 });
+    let lasts = Duration::from_secs(if is_full() { 40 } else { 8 });
     let start = Instant::now();
     while start.elapsed() < lasts {
         action();

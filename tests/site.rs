@@ -14,6 +14,7 @@ use std::{
 
 use common::{
     Solo, Stack,
+    container::nginx_image,
     fixture::{Entry, Fixture},
     wire,
 };
@@ -148,6 +149,7 @@ fn a_large_answer_waits_in_the_replica_and_not_in_nginx() {
     let site = Fixture::new(&[Entry::of("large.bin", "{0123456789abcdef*3276800}")]);
     let stack = Stack::start(&[
         ("COMPOSE_FILE", "docker-compose.yml:tests/parity.yml"),
+        ("NGINX_UNDER_TEST", &nginx_image()),
         ("SITE", site.path().to_str().unwrap()),
     ]);
     let mut client = TcpStream::connect(stack.front()).unwrap();

@@ -14,7 +14,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use super::{
     Bundle, Solo, Stack,
     bundle::{self, BARE},
-    container::Container,
+    container::{Container, nginx_image},
     stack::works,
 };
 
@@ -138,7 +138,12 @@ impl Modes {
             Some(site) => {
                 let files = "docker-compose.yml:tests/parity.yml";
                 let mut variables = self.variables();
-                variables.extend([("COMPOSE_FILE", files), ("SITE", site.to_str().unwrap())]);
+                let nginx = nginx_image();
+                variables.extend([
+                    ("COMPOSE_FILE", files),
+                    ("NGINX_UNDER_TEST", &nginx),
+                    ("SITE", site.to_str().unwrap()),
+                ]);
                 Stack::start(&variables)
             }
         })
