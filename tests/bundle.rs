@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use common::{
     Bundle,
     bundle::BARE,
-    container::{Container, image},
+    container::{Container, bundle_image, image},
     in_flight::{InFlight, wait_until_refused},
     load::{self, Options, Process, Report},
     solo::{Outcome, wait_for},
@@ -30,7 +30,7 @@ const LONG: &str = "--env=DRAIN_SECONDS=3600";
 
 /// Runs it with what it can't run with, to its end.
 fn refused(options: &[&str]) -> (i32, String) {
-    let bundle = Container::run(options, "berth-bundle", &[]);
+    let bundle = Container::run(options, &bundle_image(), &[]);
     let code = wait_for(|| bundle.exit_code());
     let Outcome { stdout, stderr, .. } = bundle.log();
     (code, stdout + &stderr)
@@ -38,7 +38,7 @@ fn refused(options: &[&str]) -> (i32, String) {
 
 #[test]
 fn the_image_says_how_it_runs() {
-    let config = &image("berth-bundle")["Config"];
+    let config = &image(&bundle_image())["Config"];
     assert_eq!(config["Entrypoint"], json!(["/berth"]));
     assert_eq!(config["Cmd"], json!(["bundle"]));
     assert_eq!(config["StopSignal"], "SIGTERM");
@@ -50,7 +50,7 @@ fn the_image_says_how_it_runs() {
 
 #[test]
 fn it_is_healthy_on_the_port_of_a_platform() {
-    let bundle = Bundle::start_as("berth-bundle", 5000, &["--env=PORT=5000"]);
+    let bundle = Bundle::start_as(&bundle_image(), 5000, &["--env=PORT=5000"]);
     assert_eq!(wire::get(bundle.address, "/", "localhost").status, 200);
     let health = ["inspect", "--format={{.State.Health.Status}}", &bundle.name];
     wait_for(|| (docker(&health).trim() == "healthy").then_some(()));
@@ -65,7 +65,7 @@ fn it_listens_where_it_is_told() {
 
 #[test]
 fn it_writes_to_tmp_alone() {
-    let bundle = Container::run(&[], "berth-bundle", &[]);
+    let bundle = Container::run(&[], &bundle_image(), &[]);
     bundle.wait_until_ready();
     let changed = docker(&["diff", &bundle.name]);
     assert!(changed.contains(" /tmp/berth.sock\n"), "{changed}");
@@ -76,7 +76,7 @@ fn it_writes_to_tmp_alone() {
 #[test]
 fn it_needs_neither_dns_nor_a_network() {
     let options = [BARE, &["--network=none", "--dns=fe80::1"]].concat();
-    let bundle = Container::run(&options, "berth-bundle", &[]);
+    let bundle = Container::run(&options, &bundle_image(), &[]);
     bundle.wait_until_ready();
 }
 
@@ -156,11 +156,17 @@ fn what_the_container_may_not_do_is_said_with_what_to_do() {
     }
 }
 
+/// What a shell runs to signal the process of this name, or with "-" for `group` the process's group.
+fn kill(signal: &str, group: &str, name: &str) -> String {
+    format!(
+        r#"for it in /proc/[0-9]*; do
+            [ "$(tr '\0' ' ' < $it/cmdline)" != "{name} " ] || kill -s {signal} -- {group}"${{it#/proc/}}"; done"#
+    )
+}
+
 #[test]
 fn when_one_dies_the_container_fails_at_once_and_says_which() {
-    // The app, as nothing else is called.
-    let app = r#"for it in /proc/[0-9]*; do
-        [ "$(tr '\0' ' ' < $it/cmdline)" != "/berth serve " ] || kill -KILL "${it#/proc/}"; done"#;
+    let app = kill("KILL", "", "/berth serve");
     for (kill, says) in [
         (
             "kill -KILL $(cat /tmp/nginx.pid)",
@@ -170,7 +176,7 @@ fn when_one_dies_the_container_fails_at_once_and_says_which() {
             "kill -TERM $(cat /tmp/nginx.pid)",
             "nginx ended unasked (exit status: 0)",
         ),
-        (app, "the app ended unasked (signal: 9 (SIGKILL))"),
+        (app.as_str(), "the app ended unasked (signal: 9 (SIGKILL))"),
     ] {
         for options in [&[][..], &["--init"]] {
             // However long it would drain.
@@ -414,6 +420,19 @@ fn the_compose_file_runs_it_hardened() {
     let address = run(&["port", "bundle", "8080"]);
     let address = address.trim().parse().expect("an address");
     assert_eq!(wire::get(address, "/", "localhost").status, 200);
+}
+
+/// As a terminal signals at Ctrl-C.
+#[test]
+fn a_signal_to_its_process_group_reaches_it_alone() {
+    // As the first process its group would be everyone.
+    let bundle = Bundle::start(&["--init", "--env=DRAIN_SECONDS=0.5"]);
+    let request = InFlight::begin(bundle.inner());
+    bundle.shell(&kill("INT", "-", "/berth bundle"));
+    wait_until_refused(bundle.inner());
+    let answer = request.finish();
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+    assert_eq!(bundle.ended(), 0);
 }
 
 /// Some platforms signal every process of a container. nginx then stops at once, but that is no failure.

@@ -82,8 +82,10 @@ fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
     let file = tree.join(&mutant.file);
     let original = fs::read(&file).unwrap();
     fs::write(&file, mutant.mutated(tree)).unwrap();
-    let in_image = mutant.file.starts_with("nginx/") || mutant.file == "Dockerfile";
-    let image = in_image.then(|| Image::build(tree));
+    let of_bundle = mutant.test.starts_with("bundle ");
+    let in_image = mutant.file.starts_with("nginx/") || mutant.file == "Dockerfile" || of_bundle;
+    let target = if of_bundle { "bundle" } else { "nginx" };
+    let image = in_image.then(|| Image::build(tree, target));
     let refusal = image.as_ref().and_then(Image::refusal);
     let killer = refusal.or_else(|| {
         let output = cargo_test(tree, &mutant.test, image.as_ref());
@@ -106,7 +108,7 @@ fn cargo_test(tree: &Path, test: &str, image: Option<&Image>) -> Output {
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null());
     if let Some(image) = image {
-        cargo.env("NGINX_UNDER_TEST", &image.0);
+        cargo.env(image.variable, &image.id);
     }
     cargo.output().expect("cargo runs")
 }
@@ -132,15 +134,19 @@ fn first_failure(text: &str) -> String {
     format!("{name}: {}", said.join(" "))
 }
 
-/// An image of nginx without a name; it is gone when this is dropped.
-struct Image(String);
+/// An image without a name; it is gone when this is dropped.
+struct Image {
+    id: String,
+    /// Where a test looks for it.
+    variable: &'static str,
+}
 
 impl Image {
-    fn build(tree: &Path) -> Self {
+    fn build(tree: &Path, target: &str) -> Self {
         let bases = run(Command::new("deploy/local/bases.sh").current_dir(root()));
         let mut build = Command::new("docker");
         build
-            .args(["build", "--quiet", "--target", "nginx"])
+            .args(["build", "--quiet", "--target", target])
             .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
             .env(
                 "BUILDX_BUILDER",
@@ -149,7 +155,13 @@ impl Image {
         for base in bases.lines() {
             build.args(["--build-arg", base]);
         }
-        Self(run(build.arg(tree)).trim().to_owned())
+        Self {
+            id: run(build.arg(tree)).trim().to_owned(),
+            variable: match target {
+                "bundle" => "BUNDLE_UNDER_TEST",
+                _ => "NGINX_UNDER_TEST",
+            },
+        }
     }
 
     /// Why nginx does not start, if it doesn't.
@@ -160,7 +172,8 @@ impl Image {
             "--rm",
             "--network=none",
             "--tmpfs=/tmp",
-            &self.0,
+            "--entrypoint=/etc/nginx/entrypoint.sh",
+            &self.id,
             "nginx",
             "-t",
         ]);
@@ -174,6 +187,6 @@ impl Image {
 impl Drop for Image {
     fn drop(&mut self) {
         let mut remove = Command::new("docker");
-        let _ = remove.args(["rmi", "--force", &self.0]).output();
+        let _ = remove.args(["rmi", "--force", &self.id]).output();
     }
 }

@@ -4,7 +4,11 @@
 
 use std::{net::SocketAddr, ops::Deref};
 
-use super::{container::Container, solo::wait_for, stack::docker};
+use super::{
+    container::{Container, bundle_image},
+    solo::wait_for,
+    stack::docker,
+};
 
 /// A user that the image does not know, and nothing writable but /tmp.
 pub const BARE: &[&str] = &[
@@ -32,7 +36,7 @@ impl Deref for Bundle {
 impl Bundle {
     /// Starts it with more `options` of `docker run`, and waits until it is ready.
     pub fn start(options: &[&str]) -> Self {
-        Self::start_as("berth-bundle", 8080, options)
+        Self::start_as(&bundle_image(), 8080, options)
     }
 
     /// The same of an image that was made from it, published from this port of the container.

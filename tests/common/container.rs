@@ -20,6 +20,11 @@ pub fn nginx_image() -> String {
     env::var("NGINX_UNDER_TEST").unwrap_or_else(|_| "berth-nginx".into())
 }
 
+/// The same of the bundle.
+pub fn bundle_image() -> String {
+    env::var("BUNDLE_UNDER_TEST").unwrap_or_else(|_| "berth-bundle".into())
+}
+
 /// What the engine says of an image.
 pub fn image(name: &str) -> Value {
     let mut inspect = Command::new("docker");
