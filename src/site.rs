@@ -12,8 +12,8 @@
 //! 5. [`variant`]: as it is, or compressed, as the client can take it.
 //! 6. [`condition`]: all of it, a range, or nothing because the client has it already.
 
-mod condition;
-mod variant;
+pub mod condition;
+pub mod variant;
 
 use std::path::{Path, PathBuf};
 

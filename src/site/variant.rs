@@ -15,8 +15,11 @@ use super::file;
 /// As the file is, or compressed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
+    /// As it is.
     Identity,
+    /// RFC 7932.
     Brotli,
+    /// RFC 1952.
     Gzip,
 }
 
