@@ -2,7 +2,7 @@
 //! so that a stranger learns nothing.
 //!
 //! Whoever refuses a request sets a status and no more; [`dress`] adds the words. To have other ones, change
-//! `refusal/page.html` and [`Page::message`] for browsers, [`Page::text`] for all others.
+//! `refusal/page.html` and `Page::message` for browsers, [`Page::text`] for all others.
 
 use std::{
     convert::Infallible,
