@@ -1,10 +1,11 @@
-# One file, three images: `nginx` for the front, `bundle` for both in one container, and `app`, the last and so the
-# default, for everything else.
+# One file, four images: `nginx` for the front, or `apache`, `bundle` for nginx and the app in one container, and `app`,
+# the last and so the default, for everything else.
 # No `# syntax=` line: it would fetch a frontend from a registry, and the engine's own is all that is needed.
 
 # Pinned; `make up` puts stand-ins in their place where no registry can be reached.
 ARG RUST_IMAGE=rust:1.95.0-slim-trixie
 ARG NGINX_IMAGE=nginx:1.30.6-trixie
+ARG HTTPD_IMAGE=httpd:2.4.69-trixie
 # The image of the version before, whose assets are kept for pages that were loaded from it; none by default.
 ARG PREVIOUS_IMAGE=scratch
 
@@ -49,7 +50,7 @@ RUN find src -exec touch {} + \
     && cp target/*/release/berth /berth
 
 
-# The pages and headers that nginx has in common with the app, from the app.
+# The pages and headers that the front has in common with the app, from the app.
 FROM build AS front
 RUN /berth front-files /srv/front
 
@@ -76,6 +77,28 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]
 ENTRYPOINT ["/berth"]
 CMD ["bundle"]
+
+
+FROM ${HTTPD_IMAGE} AS apache
+# Where the official image has it, if this is Debian's.
+RUN test -e /usr/local/apache2/bin/httpd \
+    || { mkdir -p /usr/local/apache2/bin && ln -s /usr/sbin/apache2 /usr/local/apache2/bin/httpd \
+    && ln -s /usr/lib/apache2/modules /usr/local/apache2/modules; }
+COPY deploy/compose/apache /etc/berth
+COPY --from=build /berth /berth
+COPY --from=front /srv/front /srv/front
+# nginx's syntax, in httpd's.
+RUN cd /srv/front && sed -En -e 's/^add_header (.* ".*") always;$/Header always set \1/p' \
+    -e 's/^https (".*");$/Header always set Strict-Transport-Security \1 env=is_https/p' \
+    security_headers.conf hsts.conf > security_headers.apache.conf
+USER 65532:0
+# For /berth, which reads the settings and asks for health.
+ENV BIND=[::]:8080 STATIC_DIR=/srv
+# A graceful stop; SIGTERM would cut connections.
+STOPSIGNAL SIGWINCH
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]
+ENTRYPOINT ["/etc/berth/entrypoint.sh"]
+CMD ["/usr/local/apache2/bin/httpd", "-f", "/etc/berth/httpd.conf", "-D", "FOREGROUND"]
 
 
 FROM scratch AS app

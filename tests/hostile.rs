@@ -91,6 +91,7 @@ impl Hostile {
             Mode::Solo => &row.solo,
             // nginx is what they meet in the bundle, too.
             Mode::Stack | Mode::Bundle => &row.stack,
+            Mode::Apache => unreachable!("it is not among them all"),
         };
         let expected = [own, &row.expect, &group.expect]
             .into_iter()

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-checks=(fmt clippy doc deny shellcheck hadolint yamllint schema zizmor checkov compose compose-lint nginx gixy)
+checks=(fmt clippy doc deny shellcheck hadolint yamllint schema zizmor checkov compose compose-lint nginx apache gixy)
 tools=$PWD/target/tools
 export PATH=$tools/bin:$tools/python/bin:$PATH
 
@@ -59,13 +59,13 @@ check_hadolint() {
 check_yamllint() {
     # Lines as long as elsewhere; a file holds one document; workflows say `on:`; Dependabot puts one space before a comment.
     yamllint --strict --config-data '{extends: default, rules: {line-length: {max: 140}, document-start: disable,
-        truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}}}' .github docker-compose.yml deploy/compose/bundle.yml
+        truthy: {check-keys: false}, comments: {min-spaces-from-content: 1}}}' .github docker-compose.yml deploy/compose/*.yml
 }
 
 check_schema() {
     check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
     check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-    check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml deploy/compose/bundle.yml
+    check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml deploy/compose/*.yml
 }
 
 check_zizmor() { zizmor --offline --strict-collection .github; }
@@ -78,20 +78,22 @@ check_checkov() {
 check_compose() {
     docker compose config --quiet
     docker compose --file deploy/compose/bundle.yml config --quiet
+    docker compose --file docker-compose.yml --file deploy/compose/apache.yml config --quiet
 }
 check_compose-lint() {
     cat >target/compose-lint.yml <<'END'
 rules:
-  CL-0004: {exclude_services: {app: built here, bundle: built here, nginx: built here}}
-  CL-0005: {exclude_services: {bundle: the same, nginx: it is the front; PUBLISH narrows it}}
+  CL-0004: {exclude_services: {apache: built here, app: built here, bundle: built here, nginx: built here}}
+  CL-0005: {exclude_services: {apache: the same, bundle: the same, nginx: it is the front; PUBLISH narrows it}}
 END
     compose-lint check --fail-on low --config target/compose-lint.yml --strict-config --no-env docker-compose.yml \
-        deploy/compose/bundle.yml
+        deploy/compose/*.yml
 }
 
 # The configuration as the image's entrypoint makes it, in a container as bare as the one that Compose runs.
 bare() { docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --network none "$@"; }
 check_nginx() { bare berth-nginx nginx "${1:--t}"; }
+check_apache() { bare berth-apache /usr/local/apache2/bin/httpd -f /etc/berth/httpd.conf -t; }
 # The same in the bundle, from SIGTERM on.
 draining() {
     bare --env APP=unix:/tmp/berth.sock --entrypoint sh berth-bundle -c "/etc/nginx/entrypoint.sh true &&

@@ -71,13 +71,13 @@ tests() {
 tools=yes images=yes
 prepare tools tests/lint.sh tools || tools=
 # Any port will do: nothing is started here.
-prepare images env PUBLISH=127.0.0.1: deploy/local/images.sh --bundle || images=
+prepare images env PUBLISH=127.0.0.1: deploy/local/images.sh --bundle --apache || images=
 [[ ! $images ]] || prepare browser tests/browser/image.sh || true
 
 for name in $(tests/lint.sh --list); do
     case $name in
     fmt | clippy | doc) needs= ;;
-    compose | nginx) needs=images ;;
+    compose | nginx | apache) needs=images ;;
     gixy) needs='tools images' ;;
     *) needs=tools ;;
     esac

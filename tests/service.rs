@@ -11,9 +11,13 @@ use common::{
 
 fn main() -> ExitCode {
     let mut cases = Vec::new();
-    for (group, question) in contract::questions() {
-        for mode in Mode::ALL {
-            let question = question.clone();
+    let as_apache = contract::questions_for_apache();
+    for ((group, question), (_, as_apache)) in contract::questions().into_iter().zip(as_apache) {
+        for mode in Mode::AND_APACHE {
+            let question = match mode {
+                Mode::Apache => as_apache.clone(),
+                _ => question.clone(),
+            };
             cases.push(Case {
                 name: format!("{group}: {}", question.name()),
                 mode,

@@ -4,6 +4,7 @@
 # The official images (named in the Dockerfile) are pulled where a registry answers; elsewhere stand-ins are
 # made from Debian's packages. What is already there is used, without any network.
 # usage: [BASES=auto|pull|local] [RUST_IMAGE=…] [NGINX_IMAGE=…] [DEBIAN_MIRROR=…] deploy/local/bases.sh
+#        [BASES=…] [HTTPD_IMAGE=…] deploy/local/bases.sh apache           these, and what deploy/compose/apache.yml takes
 #        [BASES=…] [BROWSER_IMAGE=…] deploy/local/bases.sh browser        what tests/browser/Dockerfile is built on
 
 . "$(dirname "$0")/lib.sh"
@@ -13,10 +14,16 @@
 bases="RUST_IMAGE berth-base/rust:forky rustc,cargo,gcc,libc6-dev,ca-certificates,tzdata
 NGINX_IMAGE berth-base/nginx:forky nginx-light,libnginx-mod-http-js,curl,ca-certificates"
 dockerfile=Dockerfile
-if [[ ${1-} == browser ]]; then
+case ${1-} in
+apache)
+    bases+="
+HTTPD_IMAGE berth-base/httpd:forky apache2-bin"
+    ;;
+browser)
     bases="BROWSER_IMAGE berth-base/browser:forky chromium,chromium-driver,fonts-inter"
     dockerfile=tests/browser/Dockerfile
-fi
+    ;;
+esac
 
 way=${BASES:-auto}
 [[ $way =~ ^(auto|pull|local)$ ]] || die "BASES=$way is none of auto, pull, local." "Leave it out, and what is possible is found out."

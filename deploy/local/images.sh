@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Builds the images that docker-compose.yml names, with all that this needs. When nothing changed: done in a second or two.
-# usage: deploy/local/images.sh [--bundle | SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
-# --bundle: berth-bundle as well, which the stack does not need.
+# usage: deploy/local/images.sh [--bundle] [--apache] [SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
+# --bundle, --apache: berth-bundle, berth-apache as well, which the stack does not need.
 
 . "$(dirname "$0")/lib.sh"
 
-bundle=''
+bundle='' apache=''
 [[ ${1-} != --bundle ]] || { bundle=yes; shift; }
+[[ ${1-} != --apache ]] || { apache=apache; shift; }
 build() {
     docker compose --progress plain build "$@" || return 1
-    [[ ! $bundle ]] || docker compose --file deploy/compose/bundle.yml --progress plain build
+    [[ ! $bundle ]] || docker compose --file deploy/compose/bundle.yml --progress plain build || return 1
+    [[ ! $apache ]] ||
+        docker compose --file docker-compose.yml --file deploy/compose/apache.yml --progress plain build apache
 }
 
 deploy/local/preflight.sh
@@ -20,7 +23,7 @@ if docker image inspect berth-app >/dev/null 2>&1; then needed=500; else needed=
 
 deploy/local/plugins.sh
 deploy/local/port.sh
-bases=$(deploy/local/bases.sh)
+bases=$(deploy/local/bases.sh ${apache:+apache})
 while IFS='=' read -r name image; do export "$name=$image"; done <<<"$bases"
 
 # The version before, whose assets are kept: unless one is named, the image that bears the name so far.

@@ -14,6 +14,7 @@ use super::{
 #[derive(Deserialize)]
 struct Table {
     group: Vec<Group>,
+    apache: Vec<Difference>,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +38,21 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// What Apache answers otherwise.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Difference {
+    #[serde(rename = "why")]
+    _why: String,
+    #[serde(default)]
+    ask: String,
+    #[serde(default)]
+    host: Vec<String>,
+    #[serde(default)]
+    http: String,
+    answer: String,
+}
+
 /// One row of the table, with one of its hosts and one of its versions.
 #[derive(Clone)]
 pub struct Question {
@@ -46,10 +62,36 @@ pub struct Question {
     pub answer: String,
 }
 
+fn table() -> Table {
+    let table = fs::read_to_string(root().join("tests/cases/service.toml")).expect("the table");
+    toml::from_str(&table).expect("a table of cases")
+}
+
+/// The same with the answers that Apache gives.
+pub fn questions_for_apache() -> Vec<(String, Question)> {
+    let (mut all, differences) = (questions(), table().apache);
+    for difference in &differences {
+        let questions = all.iter_mut().map(|(_, question)| question);
+        for question in questions.filter(|question| difference.concerns(question)) {
+            question.answer.clone_from(&difference.answer);
+        }
+    }
+    all
+}
+
+impl Difference {
+    fn concerns(&self, question: &Question) -> bool {
+        let any_or = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        any_or(&self.ask, &question.ask)
+            && any_or(&self.http, &question.http)
+            && (self.host.is_empty()
+                || (question.host.as_ref()).is_some_and(|host| self.host.contains(host)))
+    }
+}
+
 /// Every question of the table, with the name of its group.
 pub fn questions() -> Vec<(String, Question)> {
-    let table = fs::read_to_string(root().join("tests/cases/service.toml")).expect("the table");
-    let table: Table = toml::from_str(&table).expect("a table of cases");
+    let table = table();
     let mut all = Vec::new();
     for group in table.group {
         let questions = group.cases.iter().flat_map(of_row);

@@ -138,6 +138,11 @@ impl Counted {
 
     /// The same from other Compose files, which use the variables of `tests/load/compose.yml`.
     pub fn start_from(files: &str, variables: &[(&str, &str)]) -> Self {
+        Self::behind("nginx", files, variables)
+    }
+
+    /// The same with another service in front.
+    pub fn behind(proxy: &'static str, files: &str, variables: &[(&str, &str)]) -> Self {
         let counts = counting_folder();
         let image = image("counting", "1");
         let folder = counts.path().display().to_string();
@@ -147,7 +152,7 @@ impl Counted {
             ("NGINX_UNDER_TEST", &nginx_image()),
             ("COUNTS", &folder),
         ];
-        let stack = Stack::start(&[&own, variables].concat());
+        let stack = Stack::behind(proxy, &[&own, variables].concat());
         Self { stack, counts }
     }
 
@@ -188,7 +193,7 @@ impl Counted {
                 Command::new(program("load"))
             }
             From::Network => {
-                options.target = "http://nginx:8080".into();
+                options.target = format!("http://{}:8080", self.proxy);
                 let network = format!("{}_default", self.project);
                 let mut command = Command::new("docker");
                 command

@@ -26,19 +26,27 @@ pub enum Mode {
     Stack,
     /// Both in one container.
     Bundle,
+    /// Apache with replicas.
+    Apache,
 }
 
 impl Mode {
     pub const ALL: [Self; 3] = [Self::Solo, Self::Stack, Self::Bundle];
+    /// And the one that differs where the tables say so.
+    pub const AND_APACHE: [Self; 4] = [Self::Solo, Self::Stack, Self::Bundle, Self::Apache];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Solo => "solo",
             Self::Stack => "stack",
             Self::Bundle => "bundle",
+            Self::Apache => "apache",
         }
     }
 }
+
+/// The Compose files with Apache in nginx's place.
+pub const APACHE: &str = "docker-compose.yml:deploy/compose/apache.yml";
 
 /// The servers, as far as they have been needed.
 pub struct Modes {
@@ -48,6 +56,7 @@ pub struct Modes {
     solo: OnceLock<Alone>,
     stack: OnceLock<Stack>,
     bundle: OnceLock<Bundle>,
+    apache: OnceLock<Stack>,
 }
 
 /// The app alone.
@@ -67,6 +76,7 @@ impl Modes {
             solo: OnceLock::new(),
             stack: OnceLock::new(),
             bundle: OnceLock::new(),
+            apache: OnceLock::new(),
         }
     }
 
@@ -86,6 +96,7 @@ impl Modes {
             },
             Mode::Stack => self.stack().address,
             Mode::Bundle => self.bundle().address,
+            Mode::Apache => self.apache().address,
         }
     }
 
@@ -98,13 +109,14 @@ impl Modes {
             },
             Mode::Stack => self.stack().log("app"),
             Mode::Bundle => self.bundle().app_log(),
+            Mode::Apache => self.apache().log("app"),
         }
     }
 
     /// What nginx has logged so far, where there is one.
     pub fn nginx_log(&self, mode: Mode) -> Vec<String> {
         match mode {
-            Mode::Solo => Vec::new(),
+            Mode::Solo | Mode::Apache => Vec::new(),
             Mode::Stack => self.stack().log("nginx"),
             Mode::Bundle => self.bundle().nginx_log(),
         }
@@ -115,7 +127,9 @@ impl Modes {
         let solo = self.solo.get().map(|_| Mode::Solo);
         let stack = self.stack.get().map(|_| Mode::Stack);
         let bundle = self.bundle.get().map(|_| Mode::Bundle);
-        solo.into_iter().chain(stack).chain(bundle).collect()
+        let apache = self.apache.get().map(|_| Mode::Apache);
+        let started = [solo, stack, bundle, apache];
+        started.into_iter().flatten().collect()
     }
 
     fn solo(&self) -> &Alone {
@@ -137,16 +151,31 @@ impl Modes {
             None => Stack::start(&[]),
             Some(site) => {
                 let files = "docker-compose.yml:tests/parity.yml";
-                let mut variables = self.variables();
-                let nginx = nginx_image();
-                variables.extend([
-                    ("COMPOSE_FILE", files),
-                    ("NGINX_UNDER_TEST", &nginx),
-                    ("SITE", site.to_str().unwrap()),
-                ]);
-                Stack::start(&variables)
+                self.stacked("nginx", files, site)
             }
         })
+    }
+
+    fn apache(&self) -> &Stack {
+        self.apache.get_or_init(|| match &self.site {
+            None => Stack::behind("apache", &[("COMPOSE_FILE", APACHE)]),
+            Some(site) => {
+                let files = "docker-compose.yml:tests/parity.yml:deploy/compose/apache.yml";
+                self.stacked("apache", files, site)
+            }
+        })
+    }
+
+    /// The stack that these Compose files describe, with the variables and the site.
+    fn stacked(&self, proxy: &'static str, files: &str, site: &Path) -> Stack {
+        let mut variables = self.variables();
+        let nginx = nginx_image();
+        variables.extend([
+            ("COMPOSE_FILE", files),
+            ("NGINX_UNDER_TEST", &nginx),
+            ("SITE", site.to_str().unwrap()),
+        ]);
+        Stack::behind(proxy, &variables)
     }
 
     fn variables(&self) -> Vec<(&str, &str)> {
@@ -204,6 +233,10 @@ pub fn run(
     if let Some(why) = &without_bundle {
         eprintln!("the bundle is not tested: {why}; run `make test`");
     }
+    let without_apache = why_not(&["berth-apache", "berth-app"]);
+    if let Some(why) = &without_apache {
+        eprintln!("Apache is not tested: {why}; run `make test`");
+    }
     let modes = Arc::new(modes);
     let trials = cases.into_iter().map(|Case { name, mode, check }| {
         let modes = Arc::clone(&modes);
@@ -212,6 +245,7 @@ pub fn run(
                 Mode::Solo => false,
                 Mode::Stack => without_stack.is_some(),
                 Mode::Bundle => without_bundle.is_some(),
+                Mode::Apache => without_apache.is_some(),
             },
         )
     });

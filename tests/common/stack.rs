@@ -15,25 +15,33 @@ use super::root;
 pub struct Stack {
     pub project: String,
     pub address: SocketAddr,
+    /// The service in front.
+    pub proxy: &'static str,
     variables: Vec<(String, String)>,
 }
 
 impl Stack {
     /// Starts nginx and two replicas with `variables`, and waits until all are healthy.
     pub fn start(variables: &[(&str, &str)]) -> Self {
+        Self::behind("nginx", variables)
+    }
+
+    /// The same with another service in front.
+    pub fn behind(proxy: &'static str, variables: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let variables = [("PUBLISH", "127.0.0.1:")].iter().chain(variables);
         let mut stack = Self {
             project: format!("berth-test-{}-{count}", std::process::id()),
             address: ([0, 0, 0, 0], 0).into(),
+            proxy,
             variables: variables
                 .map(|&(name, value)| (name.into(), value.into()))
                 .collect(),
         };
         stack.compose(&["up", "--detach", "--no-build", "--pull", "never", "--wait"]);
         stack.address = stack
-            .compose(&["port", "nginx", "8080"])
+            .compose(&["port", proxy, "8080"])
             .trim()
             .parse()
             .expect("an address");
@@ -71,10 +79,10 @@ impl Stack {
             .collect()
     }
 
-    /// nginx's own address: on the way through the published port, Docker's proxy has a patience of its own.
+    /// The front's own address: on the way through the published port, Docker's proxy has a patience of its own.
     pub fn front(&self) -> SocketAddr {
-        let [container] = &self.containers("nginx")[..] else {
-            panic!("not one nginx")
+        let [container] = &self.containers(self.proxy)[..] else {
+            panic!("not one {}", self.proxy)
         };
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}:8080";
         let address = docker(&["inspect", "--format", format, container]);
