@@ -88,9 +88,9 @@ COPY deploy/compose/apache /etc/berth
 COPY --from=build /berth /berth
 COPY --from=front /srv/front /srv/front
 # nginx's syntax, in httpd's.
-RUN cd /srv/front && sed -En -e 's/^add_header (.* ".*") always;$/Header always set \1/p' \
+RUN sed -En -e 's/^add_header (.* ".*") always;$/Header always set \1/p' \
     -e 's/^https (".*");$/Header always set Strict-Transport-Security \1 env=is_https/p' \
-    security_headers.conf hsts.conf > security_headers.apache.conf
+    /srv/front/security_headers.conf /srv/front/hsts.conf > /srv/front/security_headers.apache.conf
 USER 65532:0
 # For /berth, which reads the settings and asks for health.
 ENV BIND=[::]:8080 STATIC_DIR=/srv

@@ -10,8 +10,8 @@ use crate::{
     refusal::Page,
 };
 
-/// What nginx refuses by itself.
-const STATUSES: [u16; 10] = [400, 408, 413, 414, 431, 500, 501, 502, 503, 504];
+/// What nginx refuses by itself, or Apache.
+const STATUSES: [u16; 11] = [400, 408, 413, 414, 417, 431, 500, 501, 502, 503, 504];
 
 /// Writes into `folder`:
 /// * `refusals/STATUS.html` and `.txt`, and `refusals/maintenance.html` and `.txt`;

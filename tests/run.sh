@@ -78,7 +78,7 @@ for name in $(tests/lint.sh --list); do
     case $name in
     fmt | clippy | doc) needs= ;;
     compose | nginx | apache) needs=images ;;
-    gixy) needs='tools images' ;;
+    gixy | schema | compose-lint) needs='tools images' ;;
     *) needs=tools ;;
     esac
     if [[ $needs == *tools* && ! $tools ]]; then skip "$name" "the linters could not be installed"

@@ -48,8 +48,10 @@ KeepAlive $([ "$keep" = 0 ] && echo Off || echo On)
 KeepAliveTimeout $(awk -v keep="$keep" 'BEGIN { print int(keep * 1000) }')ms
 END
 
-# httpd knows no network of all addresses, but both its halves.
+# httpd knows no network of all addresses, but both its halves. Were it to read the header without knowing any proxy, it
+# would believe everyone.
 setting TRUSTED_PROXIES | tr , '\n' | sed 's,^0.0.0.0/0$,0.0.0.0/1\n128.0.0.0/1,; s,^::/0$,::/1\n8000::/1,' | awk '{
+    if (NR == 1) print "RemoteIPHeader X-Forwarded-For"
     print "RemoteIPInternalProxy " $1
     print "SetEnvIfExpr \"%{CONN_REMOTE_ADDR} -ipmatch \047" $1 "\047\" is_trusted"
 }' > "$out/trusted_proxies.conf"
