@@ -61,10 +61,11 @@ fi
 
 mkdir -p "$out"
 
-# [::] is IPv4 too, and that alone where the kernel has no IPv6.
+# [::] is IPv4 too, and that alone where the kernel has no IPv6. A burst of clients waits to be accepted; what is more than
+# the kernel's own limit (net.core.somaxconn) is as much as that.
 case ${BIND:=[::]:8080} in
-    \[::]:*) echo "listen ${BIND##*:};"; [ ! -e /proc/net/if_inet6 ] || echo "listen $BIND;" ;;
-    *) echo "listen $BIND;" ;;
+    \[::]:*) echo "listen ${BIND##*:} backlog=4096;"; [ ! -e /proc/net/if_inet6 ] || echo "listen $BIND backlog=4096;" ;;
+    *) echo "listen $BIND backlog=4096;" ;;
 esac > "$out/listen.conf"
 
 # One pattern a host. An address in brackets under * is left to the app, which knows good ones from bad ones.
