@@ -60,7 +60,7 @@ fn it_is_healthy_on_the_port_of_a_platform() {
 fn it_listens_where_it_is_told() {
     let bundle = Bundle::start(&["--env=BIND=127.0.0.1:8081", "--env=PORT=8082"]);
     let listening = bundle.shell("cat /tmp/berth/listen.conf");
-    assert_eq!(listening, "listen 127.0.0.1:8082;\n");
+    assert_eq!(listening, "listen 127.0.0.1:8082 backlog=4096;\n");
 }
 
 #[test]
