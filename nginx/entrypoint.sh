@@ -1,8 +1,8 @@
 #!/bin/sh
 # Writes the parts of nginx's configuration that depend on the environment, then runs the command given (nginx).
 # usage: entrypoint.sh COMMAND [ARGUMENT…]
-# Reads ALLOWED_HOSTS, CLIENT_TIMEOUT, DRAIN_SECONDS, KEEP_ALIVE, MAINTENANCE, MAX_BODY, MAX_REQUESTS, STATIC_PREFIX and
-# TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs). In the bundle, src/bundle.rs adds APP, the app's
+# Reads ALLOWED_HOSTS, CLIENT_HEADER, CLIENT_TIMEOUT, DRAIN_SECONDS, KEEP_ALIVE, MAINTENANCE, MAX_BODY, MAX_REQUESTS,
+# REQUEST_ID_HEADER, STATIC_PREFIX and TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs). In the bundle, src/bundle.rs adds APP, the app's
 # socket, and BIND.
 set -eu
 
@@ -28,9 +28,17 @@ prefix=${STATIC_PREFIX:-/}
 check STATIC_PREFIX "$prefix" "$prefix" '/|(/[A-Za-z0-9_-]+)+/?' \
     'write / or a path such as /static, of letters, digits, - and _'
 
-proxies=$(entries "${TRUSTED_PROXIES:-}")
+private='127.0.0.0/8\n10.0.0.0/8\n172.16.0.0/12\n192.168.0.0/16\n100.64.0.0/10\n169.254.0.0/16\n::1\nfc00::/7\nfe80::/10'
+proxies=$(entries "${TRUSTED_PROXIES:-}" | sed "s,^private\$,$private," | sort -u)
 check TRUSTED_PROXIES "${TRUSTED_PROXIES:-}" "${proxies:-::}" '([0-9.]+|[0-9a-f.:]*:[0-9a-f.:]*)(/[0-9]+)?' \
-    'write addresses and networks such as 192.0.2.1 or 10.0.0.0/8'
+    'write addresses and networks such as 192.0.2.1 or 10.0.0.0/8, or private'
+
+header() { # NAME VALUE
+    check "$1" "$2" "$2" '[A-Za-z0-9-]{1,64}' 'write the name of a header, such as X-Real-IP'
+}
+client_header=${CLIENT_HEADER:-X-Forwarded-For} id_header=${REQUEST_ID_HEADER:-X-Request-Id}
+header CLIENT_HEADER "$client_header"
+header REQUEST_ID_HEADER "$id_header"
 
 seconds() { # NAME VALUE
     check "$1" "$2" "$2" '[0-9]{1,5}(\.[0-9]*)?' 'write seconds, such as 5 or 2.5'
@@ -84,7 +92,14 @@ echo "\"~^${prefix%/}/\S* ${prefix%/}(?<below_prefix>/.+)\$\" \$below_prefix;" >
 echo "limit_conn requests $requests;" > "$out/max_requests.conf"
 echo "default $([ "$maintenance" = on ] && echo 1 || echo 0);" > "$out/maintenance.conf"
 
-printf '%s' "$proxies" | sed '/./s/.*/set_real_ip_from &;/' > "$out/real_ip.conf"
+{
+    echo "real_ip_header $client_header;"
+    printf '%s' "$proxies" | sed '/./s/.*/set_real_ip_from &;/'
+} > "$out/real_ip.conf"
+case $id_header in
+    none) echo 'default "";' ;;
+    *) echo "default \$http_$(printf '%s' "$id_header" | tr 'A-Z-' 'a-z_');" ;;
+esac > "$out/request_id.conf"
 printf '%s' "$proxies" | sed '/./s/.*/& 1;/' > "$out/trusted_proxies.conf"
 
 if [ -n "${APP:-}" ]; then

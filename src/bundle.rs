@@ -172,7 +172,13 @@ impl Bundle {
     async fn serve(&mut self, config: &Config) -> Result<(), Failure> {
         let mut app = Command::new(env::current_exe().map_err(Failure::System)?);
         // Whatever these say is meant for nginx, which is whom clients see.
-        for name in ["PORT", "FRONT", "KEEP_ALIVE"] {
+        for name in [
+            "PORT",
+            "FRONT",
+            "KEEP_ALIVE",
+            "CLIENT_HEADER",
+            "REQUEST_ID_HEADER",
+        ] {
             app.env_remove(name);
         }
         app.arg("serve")
@@ -183,7 +189,9 @@ impl Bundle {
         nginx
             .args(["nginx", "-g", "daemon off;"])
             .env("APP", SOCKET)
-            .env("BIND", config.bind.to_string());
+            .env("BIND", config.bind.to_string())
+            // With those that the platform's own variables tell.
+            .env("ALLOWED_HOSTS", config.allowed_hosts.to_string());
         for (part, command, address) in [
             (Part::App, app, &socket),
             (Part::Nginx, nginx, &config.bind),

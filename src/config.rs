@@ -5,6 +5,7 @@
 mod value;
 
 use std::{
+    collections::HashMap,
     ffi::{OsStr, OsString},
     fmt::{self, Display},
     net::Ipv6Addr,
@@ -16,10 +17,10 @@ use actix_web::{dev::ServiceRequest, web::Data};
 use serde::{Deserialize, Deserializer};
 
 pub use self::value::{
-    Address, Front, LogFilter, LogFormat, Number, Port, Seconds, Size, StaticDir, StaticPrefix,
-    Switch, Workers, Zone,
+    Address, Front, Header, IfAny, LogFilter, LogFormat, Number, Port, Seconds, Size, StaticDir,
+    StaticPrefix, Switch, Workers, Zone,
 };
-use crate::{front, hosts::AllowedHosts, proxies::TrustedProxies};
+use crate::{front, hosts::AllowedHosts, platforms, proxies::TrustedProxies};
 
 /// The exit code for a configuration that can't be used: `EX_CONFIG` of `sysexits.h`.
 pub const EX_CONFIG: u8 = 78;
@@ -78,7 +79,12 @@ variables! {
     static_prefix: StaticPrefix = "STATIC_PREFIX", "/",
         "where the files appear";
     trusted_proxies: TrustedProxies = "TRUSTED_PROXIES", "",
-        "addresses and networks of proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-Id` count";
+        "addresses and networks of proxies whose `X-Forwarded-Proto` and the two headers below count; \
+         `private` for all that are not public";
+    client_header: Header = "CLIENT_HEADER", "X-Forwarded-For",
+        "header in which a trusted proxy names the client's address";
+    request_id_header: IfAny = "REQUEST_ID_HEADER", "X-Request-Id",
+        "header in which a trusted proxy gives the request's id; `none` if it passes on whatever the client sent";
     keep_alive: Seconds = "KEEP_ALIVE", "100",
         "seconds that an idle connection is kept, longer than any router's (60 to 90); 620 behind Google's; 0 keeps none";
     client_timeout: Number<86_400> = "CLIENT_TIMEOUT", "10",
@@ -117,11 +123,17 @@ impl Config {
     ) -> Result<(Self, Vec<Warning>), Mistakes> {
         let mut reader = Reader::default();
         let mut ours = Vec::new();
+        let mut others = HashMap::new();
         let mut warnings = Vec::new();
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
             if VARIABLES.iter().all(|variable| variable.name != name) {
                 warnings.extend(Warning::if_misspelt(name));
+                others.extend(
+                    value
+                        .to_str()
+                        .map(|value| (name.to_owned(), value.to_owned())),
+                );
             } else if let Some(value) = value.to_str() {
                 ours.push((name.to_owned(), value.to_owned()));
             } else {
@@ -132,7 +144,10 @@ impl Config {
         match reader.read(environment) {
             Some(config) if reader.mistakes.is_empty() => match config.contradiction() {
                 Some(mistake) => Err(Mistakes(vec![mistake])),
-                None => Ok((config.with_port().with_socket(), warnings)),
+                None => {
+                    let config = config.with_port().with_socket();
+                    Ok((config.with_public_names(&others, &mut warnings), warnings))
+                }
             },
             _ => Err(Mistakes(reader.mistakes)),
         }
@@ -168,7 +183,7 @@ impl Config {
             }
             address.set_port(port.get());
             bind.value = address.to_string();
-            bind.from = "PORT";
+            bind.from = "PORT".to_owned();
         }
         self
     }
@@ -181,24 +196,45 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What the platform calls the service is allowed without being told.
+    fn with_public_names(
+        mut self,
+        variables: &HashMap<String, String>,
+        warnings: &mut Vec<Warning>,
+    ) -> Self {
+        let row = |origin: &Origin| origin.name == "ALLOWED_HOSTS";
+        let mut next = 1 + self.origins.iter().position(row).expect("a row of its own");
+        for name in platforms::public_names(variables) {
+            match self.allowed_hosts.and(&name.host) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let origin = Origin {
+                        name: "ALLOWED_HOSTS",
+                        value: name.host,
+                        from: name.from,
+                        set: true,
+                    };
+                    self.origins.insert(next, origin);
+                    next += 1;
+                }
+                Err(_) => warnings.push(Warning::NoHost(name)),
+            }
+        }
+        self
+    }
+}
+
 /// What is in force and where each value came from, as a table.
 impl Display for Config {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self
-            .origins
-            .iter()
-            .map(|it| it.value.len())
-            .max()
-            .unwrap_or(0);
-        writeln!(out, "{:<16}  {:<width$}  from", "variable", "value")?;
-        for origin in &self.origins {
-            writeln!(
-                out,
-                "{:<16}  {:<width$}  {}",
-                origin.name, origin.value, origin.from
-            )?;
-        }
-        Ok(())
+        let width = |length: fn(&Origin) -> usize| self.origins.iter().map(length).max();
+        let name = width(|it| it.name.len()).unwrap_or(0);
+        let value = width(|it| it.value.len()).unwrap_or(0);
+        writeln!(out, "{:<name$}  {:<value$}  from", "variable", "value")?;
+        self.origins.iter().try_for_each(|it| {
+            writeln!(out, "{:<name$}  {:<value$}  {}", it.name, it.value, it.from)
+        })
     }
 }
 
@@ -207,7 +243,7 @@ impl Display for Config {
 struct Origin {
     name: &'static str,
     value: String,
-    from: &'static str,
+    from: String,
     set: bool,
 }
 
@@ -251,7 +287,7 @@ impl Reader {
                 self.origins.push(Origin {
                     name,
                     value: value.to_string(),
-                    from: if set { "environment" } else { "default" },
+                    from: if set { "environment" } else { "default" }.to_owned(),
                     set,
                 });
                 Some(value)
@@ -308,11 +344,18 @@ impl Display for Mistakes {
     }
 }
 
-/// A variable that looks like a misspelling of ours.
+/// What is odd about the environment, and no reason not to start.
 #[derive(Debug, PartialEq)]
-pub struct Warning {
-    name: String,
-    meant: &'static str,
+pub enum Warning {
+    /// A variable that looks like a misspelling of ours.
+    Misspelt {
+        /// As it is set.
+        name: String,
+        /// Which of ours it may be.
+        meant: &'static str,
+    },
+    /// A platform's name for the service that can't be one.
+    NoHost(platforms::PublicName),
 }
 
 impl Warning {
@@ -327,7 +370,7 @@ impl Warning {
         let upper = name.to_ascii_uppercase();
         let near =
             |known: &&Variable| strsim::osa_distance(&upper, known.name) <= slips(known.name);
-        VARIABLES.iter().find(near).map(|variable| Self {
+        VARIABLES.iter().find(near).map(|variable| Self::Misspelt {
             name: name.to_owned(),
             meant: variable.name,
         })
@@ -336,10 +379,16 @@ impl Warning {
 
 impl Display for Warning {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{} is set, and means nothing here: did you mean {}?",
-            self.name, self.meant
-        )
+        match self {
+            Self::Misspelt { name, meant } => write!(
+                out,
+                "{name} is set, and means nothing here: did you mean {meant}?"
+            ),
+            Self::NoHost(name) => write!(
+                out,
+                "{:?}, by {}, is no host and is not allowed: name the public host in ALLOWED_HOSTS",
+                name.host, name.from
+            ),
+        }
     }
 }

@@ -136,6 +136,21 @@ impl AllowedHosts {
     pub fn allows(&self, authority: &Authority) -> bool {
         (authority.domain()).is_some_and(|host| self.0.iter().any(|pattern| pattern.matches(host)))
     }
+
+    /// Adds a host; false if it was allowed already.
+    ///
+    /// # Errors
+    /// If it is not the name of one host.
+    pub fn and(&mut self, host: &str) -> Result<bool, Malformed> {
+        let pattern @ Pattern::Exact(_) = Pattern::read(host).ok_or(Malformed)? else {
+            return Err(Malformed);
+        };
+        let is_new = !self.0.iter().any(|known| known.matches(pattern.as_str()));
+        if is_new {
+            self.0.push(pattern);
+        }
+        Ok(is_new)
+    }
 }
 
 impl Pattern {
@@ -242,7 +257,7 @@ fn mistake(entry: &str) -> String {
 }
 
 /// The entry without scheme, path, port and `*`, and with the brackets that it lacks.
-fn bare_host(entry: &str) -> String {
+pub(crate) fn bare_host(entry: &str) -> String {
     let host = entry.split_once("://").map_or(entry, |(_, rest)| rest);
     let host = host.split_once('/').map_or(host, |(host, _)| host);
     if host.parse::<Ipv6Addr>().is_ok() {

@@ -1,6 +1,6 @@
 //! Berth, in the order in which a request meets its parts.
 //!
-//! 1. [`config`] reads the environment, once, before anything else happens.
+//! 1. [`config`] reads the environment, once, before anything else happens; [`platforms`] knows what some call us.
 //! 2. [`server`] binds the address and puts the parts below together, outermost first.
 //! 3. [`last`] ends a connection with the answer that was to be its last.
 //! 4. [`headers`] tells browsers how to treat the answer.
@@ -39,6 +39,7 @@ pub mod last;
 pub mod load;
 pub mod logging;
 pub mod maintenance;
+pub mod platforms;
 pub mod proxies;
 pub mod refusal;
 pub mod relief;

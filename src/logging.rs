@@ -37,7 +37,7 @@ use crate::{
     proxies::{Client, Scheme, peer},
 };
 
-/// Carries the id that a trusted proxy chose, and goes back to the client.
+/// Takes the request's id back to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Names the replica that answered, where `SERVED_BY` is on.
 pub const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
@@ -120,17 +120,17 @@ pub async fn access_line<B: MessageBody + 'static>(
         .map_body(|_, body| BodyWithLine { body, line }))
 }
 
-/// The id that a trusted proxy sent if it is well-formed (1 to 128 letters, digits, `.`, `_`, `-`), else a new one of
-/// 32 hexadecimal digits, as nginx's `$request_id`.
+/// The id that a trusted proxy sent if it is well-formed (1 to 128 letters, digits and `._-=;:/`, which traces have), else a
+/// new one of 32 hexadecimal digits, as nginx's `$request_id`.
 fn request_id(request: &ServiceRequest, config: &Config) -> String {
     let well_formed = |id: &&str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=;:/".contains(&byte);
         (1..=128).contains(&id.len()) && id.bytes().all(plain)
     };
-    request
-        .headers()
-        .get(REQUEST_ID)
+    let header = config.request_id_header.0.as_ref();
+    header
         .filter(|_| config.trusted_proxies.trusts(peer(request)))
+        .and_then(|header| request.headers().get(header.name()))
         .and_then(|id| id.to_str().ok())
         .filter(well_formed)
         .map_or_else(|| format!("{:032x}", fastrand::u128(..)), str::to_owned)

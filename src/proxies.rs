@@ -2,7 +2,8 @@
 //!
 //! Anyone can send `X-Forwarded-For`, so it counts only if the peer is a proxy that we trust. A
 //! proxy appends the address that it saw: the list is read from the right, and the first address
-//! that is not a trusted proxy's is the client's. What stands to its left is hearsay.
+//! that is not a trusted proxy's is the client's. What stands to its left is hearsay. Some
+//! platforms have a header of their own for it ([`Config::client_header`]), which is read the same.
 //!
 //! `Forwarded` (RFC 7239) is never read: one header per fact, which our nginx overwrites. A second
 //! one would let a client past every proxy that sets only the first.
@@ -22,6 +23,22 @@ use actix_web::{dev::ServiceRequest, http::header::HeaderValue};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::config::Config;
+
+/// What `private` stands for: every address that is not public, such as a platform's router has.
+///
+/// Loopback (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3), private (RFC 1918), shared (RFC 6598), unique local (RFC 4193) and
+/// link-local (RFC 3927, RFC 4291 §2.5.6). nginx/entrypoint.sh has the same list.
+pub const PRIVATE: [&str; 9] = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "::1",
+    "fc00::/7",
+    "fe80::/10",
+];
 
 /// The addresses and networks whose forwarding headers count; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,10 +68,11 @@ pub enum Scheme {
 impl Client {
     /// Who asks, as far as the peer's forwarding headers count.
     pub fn of(request: &ServiceRequest) -> Self {
+        let config = Config::of(request);
         let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
-        Config::of(request).trusted_proxies.client(
+        config.trusted_proxies.client(
             peer(request),
-            lines("x-forwarded-for"),
+            lines(config.client_header.name()),
             lines("x-forwarded-proto"),
         )
     }
@@ -80,7 +98,7 @@ impl TrustedProxies {
         }
     }
 
-    /// The client, from the peer's address and the values of `X-Forwarded-For` and
+    /// The client, from the peer's address and the values of [`Config::client_header`] and
     /// `X-Forwarded-Proto`, one item a header line.
     ///
     /// Where an entry is no address (empty and `unknown` included), the client is the last good
@@ -142,6 +160,10 @@ impl FromStr for TrustedProxies {
     fn from_str(list: &str) -> Result<Self, String> {
         let (mut nets, mut mistakes) = (Vec::new(), Vec::new());
         let entries = list.split(',').map(str::trim);
+        let entries = entries.flat_map(|entry| match entry {
+            "private" => PRIVATE.to_vec(),
+            entry => vec![entry],
+        });
         for entry in entries.filter(|entry| !entry.is_empty()) {
             match network(entry) {
                 Ok(net) => nets.push(net),
@@ -166,7 +188,7 @@ fn network(entry: &str) -> Result<IpNet, String> {
     }
     let Ok(net) = entry.parse::<IpNet>() else {
         return Err("is not an address or network (names are not looked up): \
-                    write \"192.0.2.1\" or \"10.0.0.0/8\"; \"0.0.0.0/0,::/0\" trusts everyone"
+                    write \"192.0.2.1\", \"10.0.0.0/8\" or \"private\"; \"0.0.0.0/0,::/0\" trusts everyone"
             .to_owned());
     };
     if net != net.trunc() {

@@ -139,6 +139,39 @@ fn it_believes_the_proxies_that_it_is_told_to() {
 }
 
 #[test]
+fn the_proxy_may_have_headers_of_its_own() {
+    let stack = start(&[
+        ("TRUSTED_PROXIES", "private"),
+        ("CLIENT_HEADER", "X-Real-IP"),
+        ("REQUEST_ID_HEADER", "X-Amzn-Trace-Id"),
+        ("LOG_FORMAT", "json"),
+    ]);
+    let id = "Root=1-67891233-abcdef";
+    let passed_on = format!(
+        "GET /passed-on HTTP/1.1\r\nHost: localhost\r\nX-Amzn-Trace-Id: {id}\r\nX-Request-Id: chosen\r\n\
+         X-Real-IP: 203.0.113.9\r\nX-Forwarded-For: 192.0.2.66\r\n\r\n"
+    );
+    let reply = wire::ask(stack.address, passed_on);
+    assert_eq!(reply.header("x-request-id"), Some(id));
+    let is_it = |line: &String| line.contains(id);
+    let seen = wait_for(|| stack.log("app").into_iter().find(is_it));
+    assert!(seen.contains(r#""client":"203.0.113.9""#), "{seen}");
+}
+
+#[test]
+fn the_proxy_may_pass_on_the_id_that_a_client_chose() {
+    let stack = start(&[
+        ("TRUSTED_PROXIES", "private"),
+        ("REQUEST_ID_HEADER", "none"),
+    ]);
+    let request =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: chosen\r\nNone: chosen\r\n\r\n";
+    let reply = wire::ask(stack.address, request);
+    let id = reply.header("x-request-id").expect("an id");
+    assert_ne!(id, "chosen");
+}
+
+#[test]
 fn it_stops_when_it_is_told_to_and_ends_with_0() {
     let stack = start(&[]);
     let apache = stack.containers("apache").remove(0);

@@ -107,6 +107,50 @@ fn trusted_proxies_say_who_the_client_is() {
 }
 
 #[test]
+fn a_platforms_router_may_have_headers_of_its_own() {
+    let bundle = Bundle::start(&[
+        "--env=TRUSTED_PROXIES=private",
+        "--env=CLIENT_HEADER=Fly-Client-IP",
+        "--env=REQUEST_ID_HEADER=traceparent",
+    ]);
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nFly-Client-IP: 198.51.100.7\r\nTraceparent: 00-4bf9-00f0-01\r\n\
+                   X-Forwarded-For: 192.0.2.66\r\nX-Request-Id: chosen\r\n\r\n";
+    let reply = wire::ask(bundle.address, request);
+    assert_eq!(reply.header("X-Request-Id"), Some("00-4bf9-00f0-01"));
+    let line = bundle.log_line("00-4bf9-00f0-01");
+    assert!(line.contains(" client=198.51.100.7 "), "{line}");
+}
+
+#[test]
+fn a_platforms_router_may_pass_on_the_id_that_a_client_chose() {
+    let bundle = Bundle::start(&[
+        "--env=TRUSTED_PROXIES=private",
+        "--env=REQUEST_ID_HEADER=none",
+    ]);
+    let request =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: chosen\r\nNone: chosen\r\n\r\n";
+    let reply = wire::ask(bundle.address, request);
+    assert_ne!(reply.header("X-Request-Id"), Some("chosen"));
+}
+
+#[test]
+fn what_the_platform_calls_it_is_answered_by_nginx_too() {
+    let bundle = Bundle::start(&["--env=FLY_APP_NAME=clock"]);
+    for (host, status) in [("clock.fly.dev", 200), ("other.fly.dev", 404)] {
+        assert_eq!(wire::get(bundle.address, "/", host).status, status);
+        let file = wire::get(bundle.address, "/robots.txt", host);
+        assert_eq!(file.status, status, "{host}");
+    }
+    // A file is nginx's to send: the app has logged the others.
+    let log = bundle.app_log();
+    assert!(
+        !log.iter()
+            .any(|it| it.contains("/robots.txt") && it.contains("status=200")),
+        "{log:?}"
+    );
+}
+
+#[test]
 fn a_wrong_configuration_is_reported_once() {
     let (code, said) = refused(&["--env=PORT=x", "--env=ALLOWED_HOSTS=https://example.com"]);
     assert_eq!(code, 78, "{said}");

@@ -71,6 +71,13 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("STATIC_PREFIX", "/a//b", "such as /static"),
     ("TRUSTED_PROXIES", "nonsense", "write \"192.0.2.1\""),
     ("TRUSTED_PROXIES", "10.0.0.0/33", "\"10.0.0.0/8\""),
+    ("TRUSTED_PROXIES", "public", "\"private\""),
+    ("CLIENT_HEADER", "X-Real-IP:", "such as X-Real-IP"),
+    (
+        "REQUEST_ID_HEADER",
+        "x_request_id",
+        "letters, digits and hyphens",
+    ),
     ("KEEP_ALIVE", "-1", "seconds from 0 to 86400"),
     ("KEEP_ALIVE", "NaN", "seconds from 0 to 86400"),
     ("KEEP_ALIVE", "inf", "seconds from 0 to 86400"),
@@ -248,6 +255,9 @@ const GOOD: &[(&str, &str, &str)] = &[
         "192.0.2.1, 2001:db8::/32",
         "192.0.2.1,2001:db8::/32",
     ),
+    ("CLIENT_HEADER", "Fly-Client-IP", "Fly-Client-IP"),
+    ("REQUEST_ID_HEADER", "traceparent", "traceparent"),
+    ("REQUEST_ID_HEADER", "none", "none"),
     ("KEEP_ALIVE", "0", "0"),
     ("CLIENT_TIMEOUT", "86400", "86400"),
     ("MAX_BODY", "1", "1"),
@@ -315,6 +325,83 @@ fn every_ipv6_address_is_every_ipv4_address_too() {
 }
 
 /// What `berth config` warns of when a variable of that name is set.
+/// Variables with their values, or values with where they came from.
+type Pairs = &'static [(&'static str, &'static str)];
+
+/// The rows of `berth config` for the hosts: value, and where it came from.
+fn hosts_shown(variables: &[(&str, &str)]) -> (Vec<(String, String)>, String) {
+    let Outcome { stdout, stderr, .. } = outcome(berth(variables).arg("config"));
+    let rows = stdout.lines().filter_map(|line| {
+        let rest = line.strip_prefix("ALLOWED_HOSTS ")?.trim();
+        let (value, from) = rest.split_once(' ').expect("a value, and from where");
+        Some((value.to_owned(), from.trim().to_owned()))
+    });
+    (rows.collect(), stderr)
+}
+
+#[test]
+fn what_a_platform_calls_the_service_is_allowed_and_shown_with_where_it_came_from() {
+    const DEFAULT: (&str, &str) = ("127.0.0.1,localhost,[::1]", "default");
+    #[rustfmt::skip] // a table
+    let cases: &[(Pairs, Pairs)] = &[
+        (&[("RENDER_EXTERNAL_HOSTNAME", "a.onrender.com")],
+            &[DEFAULT, ("a.onrender.com", "RENDER_EXTERNAL_HOSTNAME (Render)")]),
+        (&[("FLY_APP_NAME", "a")], &[DEFAULT, ("a.fly.dev", "FLY_APP_NAME (Fly.io)")]),
+        (&[("RAILWAY_PUBLIC_DOMAIN", "a.up.railway.app"), ("RAILWAY_PRIVATE_DOMAIN", "a.railway.internal"), ("ALLOWED_HOSTS", "b.example")],
+            &[("b.example", "environment"), ("a.up.railway.app", "RAILWAY_PUBLIC_DOMAIN (Railway)"),
+                ("a.railway.internal", "RAILWAY_PRIVATE_DOMAIN (Railway)")]),
+        (&[("KOYEB_PUBLIC_DOMAIN", "a.koyeb.app")], &[DEFAULT, ("a.koyeb.app", "KOYEB_PUBLIC_DOMAIN (Koyeb)")]),
+        (&[("HEROKU_APP_DEFAULT_DOMAIN_NAME", "a.herokuapp.com")],
+            &[DEFAULT, ("a.herokuapp.com", "HEROKU_APP_DEFAULT_DOMAIN_NAME (Heroku)")]),
+        (&[("CONTAINER_APP_NAME", "a"), ("CONTAINER_APP_ENV_DNS_SUFFIX", "b.azurecontainerapps.io"), ("CONTAINER_APP_HOSTNAME", "a--1.b.azurecontainerapps.io")],
+            &[DEFAULT, ("a.b.azurecontainerapps.io", "CONTAINER_APP_NAME, CONTAINER_APP_ENV_DNS_SUFFIX (Azure Container Apps)"),
+                ("a--1.b.azurecontainerapps.io", "CONTAINER_APP_HOSTNAME (Azure Container Apps)")]),
+        // A list, URLs, and what is known already.
+        (&[("COOLIFY_FQDN", "https://a.example, b.example"), ("COOLIFY_URL", "http://a.example:80/")],
+            &[DEFAULT, ("a.example", "COOLIFY_FQDN (Coolify)"), ("b.example", "COOLIFY_FQDN (Coolify)")]),
+        (&[("RENDER_EXTERNAL_HOSTNAME", "A.Example"), ("ALLOWED_HOSTS", ".example")], &[(".example", "environment")]),
+        // Not all that it takes, or nothing.
+        (&[("CONTAINER_APP_NAME", "a"), ("FLY_APP_NAME", "")], &[DEFAULT]),
+    ];
+    for (variables, rows) in cases {
+        let (shown, stderr) = hosts_shown(variables);
+        assert_eq!(stderr, "", "{variables:?}");
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|(value, from)| (value.as_str(), from.as_str()))
+            .collect();
+        assert_eq!(shown, *rows, "{variables:?}");
+    }
+}
+
+#[test]
+fn a_platforms_host_is_answered_for_and_no_other() {
+    let app = Solo::start(&[("FLY_APP_NAME", "clock")]);
+    for (host, status) in [
+        ("clock.fly.dev", 200),
+        ("localhost", 200),
+        ("other.fly.dev", 404),
+    ] {
+        assert_eq!(wire::get(app.address, "/", host).status, status, "{host}");
+    }
+}
+
+#[test]
+fn a_platforms_host_that_is_none_is_warned_of() {
+    for value in ["*", ".example.com", "a b", "http://"] {
+        let (shown, stderr) = hosts_shown(&[("RAILWAY_PUBLIC_DOMAIN", value)]);
+        assert_eq!(shown.len(), 1, "{value}: {shown:?}");
+        assert!(
+            stderr.contains("by RAILWAY_PUBLIC_DOMAIN (Railway), is no host"),
+            "{value}: {stderr}"
+        );
+        assert!(
+            stderr.contains("name the public host in ALLOWED_HOSTS"),
+            "{stderr}"
+        );
+    }
+}
+
 fn warnings(name: &str) -> String {
     let Outcome { code, stderr, .. } = outcome(berth(&[(name, "1")]).arg("config"));
     assert!(code == Some(0), "{name}");
@@ -511,9 +598,14 @@ fn the_readme_lists_what_compose_reads_besides() {
 }
 
 /// What the app gets from its image alone.
-const THE_IMAGES: [(&str, &str); 3] = [
+const THE_IMAGES: [(&str, &str); 5] = [
     ("BIND", "nginx looks for the replicas there"),
     ("PORT", "nginx looks for the replicas there"),
+    (
+        "CLIENT_HEADER",
+        "nginx says who the client is, in X-Forwarded-For",
+    ),
+    ("REQUEST_ID_HEADER", "nginx gives the id, in X-Request-Id"),
     ("STATIC_DIR", "the files are baked in, for nginx too"),
 ];
 

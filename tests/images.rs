@@ -304,6 +304,12 @@ fn nginx_refuses_a_wrong_configuration() {
         ("STATIC_PREFIX", "static", prefix),
         ("STATIC_PREFIX", "/a b", prefix),
         ("TRUSTED_PROXIES", "router", proxies),
+        (
+            "CLIENT_HEADER",
+            "X-Real-IP; evil",
+            "write the name of a header, ",
+        ),
+        ("REQUEST_ID_HEADER", "x_id", "write the name of a header, "),
     ] {
         let setting = format!("--env={variable}={value}");
         let options = ["--tmpfs=/tmp", "--network=none", &setting];

@@ -221,11 +221,37 @@ fn a_trusted_peers_request_id_counts_only_if_it_is_well_formed() {
             "{id}"
         );
     }
-    let good = "Az09._-".repeat(18);
-    assert_eq!(
-        id(&ask(app.address, &format!("X-Request-Id: {good}\r\n"))),
-        good
-    );
+    let trace = "Root=1-67891233-abcdef;Self=1:a/b";
+    for good in [trace, &"Az09._-".repeat(18)] {
+        let told = ask(app.address, &format!("X-Request-Id: {good}\r\n"));
+        assert_eq!(id(&told), good);
+    }
+}
+
+#[test]
+fn a_trusted_peer_may_use_headers_of_its_own() {
+    let app = Solo::start(&[
+        ("TRUSTED_PROXIES", "private"),
+        ("CLIENT_HEADER", "Fly-Client-IP"),
+        ("REQUEST_ID_HEADER", "traceparent"),
+        ("LOG_FORMAT", "json"),
+    ]);
+    let headers = "X-Forwarded-For: 192.0.2.66\r\nfly-client-ip: 203.0.113.9\r\n\
+                   X-Request-Id: chosen\r\nTraceparent: 00-4bf9-00f0-01\r\n";
+    let reply = ask(app.address, headers);
+    assert_eq!(id(&reply), "00-4bf9-00f0-01");
+    let line = json(&app.log_line(|line| line.contains("00-4bf9-00f0-01")));
+    assert_eq!(line["client"], "203.0.113.9");
+}
+
+#[test]
+fn a_trusted_peer_may_give_no_id_and_pass_on_a_clients() {
+    let app = Solo::start(&[
+        ("TRUSTED_PROXIES", "private"),
+        ("REQUEST_ID_HEADER", "none"),
+    ]);
+    let headers = "X-Request-Id: chosen\r\nNone: chosen\r\n";
+    assert_ne!(id(&ask(app.address, headers)), "chosen");
 }
 
 #[test]

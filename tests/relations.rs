@@ -4,7 +4,7 @@ mod common;
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use berth::{config, drain, front, guard, health};
+use berth::{config, drain, front, guard, health, proxies::PRIVATE};
 use common::{mutants, root};
 use regex::Regex;
 
@@ -78,6 +78,14 @@ fn nginx_lets_an_idle_connection_go_before_the_app_does() {
     let idle = upstream_seconds("keepalive_timeout");
     assert_eq!(idle, front::IDLE.as_secs_f64());
     assert!(idle < default("KEEP_ALIVE"), "nginx keeps it for {idle} s");
+}
+
+#[test]
+fn private_addresses_are_the_same_for_nginx_and_the_app() {
+    let entrypoint = text("nginx/entrypoint.sh");
+    let list = Regex::new("(?m)^private='(.*)'$").unwrap();
+    let [list] = list.captures(&entrypoint).expect("a list").extract().1;
+    assert!(list.split("\\n").eq(PRIVATE), "{list}");
 }
 
 /// nginx asks the resolver anew one second after the answer's lifetime of `valid=1s`.

@@ -111,6 +111,64 @@ impl Display for Front {
     }
 }
 
+/// The name of a header.
+#[derive(Clone, Debug)]
+pub struct Header(String);
+
+impl Header {
+    /// It, for looking it up; its case does not matter.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    /// Narrower than RFC 9110 §5.1: nginx drops headers with other characters in their names.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("not the name of a header; write one of letters, digits and hyphens, such as X-Real-IP".into())
+        }
+    }
+}
+
+impl Display for Header {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// The name of a header that may be missing: `none` is no header.
+#[derive(Clone, Debug)]
+pub struct IfAny(pub Option<Header>);
+
+impl FromStr for IfAny {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self(None)),
+            _ => match text.parse() {
+                Ok(header) => Ok(Self(Some(header))),
+                Err(error) => Err(format!("{error}, or none")),
+            },
+        }
+    }
+}
+
+impl Display for IfAny {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(header) => header.fmt(out),
+            None => "none".fmt(out),
+        }
+    }
+}
+
 /// A number of worker threads.
 #[derive(Clone, Debug)]
 pub struct Workers(NonZeroUsize);

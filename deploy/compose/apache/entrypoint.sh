@@ -2,7 +2,8 @@
 # Writes the parts of httpd's configuration that depend on the environment and on who there is, then runs the command
 # given (httpd), and goes on to watch who there is.
 # usage: entrypoint.sh COMMAND [ARGUMENT…]
-# Reads CLIENT_TIMEOUT, KEEP_ALIVE, MAX_BODY and TRUSTED_PROXIES, as the app does, which also says what is wrong with them.
+# Reads CLIENT_HEADER, CLIENT_TIMEOUT, KEEP_ALIVE, MAX_BODY, REQUEST_ID_HEADER and TRUSTED_PROXIES, as the app does, which
+# also says what is wrong with them.
 set -eu
 
 out=/tmp/berth
@@ -50,11 +51,13 @@ END
 
 # httpd knows no network of all addresses, but both its halves. Were it to read the header without knowing any proxy, it
 # would believe everyone.
-setting TRUSTED_PROXIES | tr , '\n' | sed 's,^0.0.0.0/0$,0.0.0.0/1\n128.0.0.0/1,; s,^::/0$,::/1\n8000::/1,' | awk '{
-    if (NR == 1) print "RemoteIPHeader X-Forwarded-For"
+setting TRUSTED_PROXIES | tr , '\n' | sed 's,^0.0.0.0/0$,0.0.0.0/1\n128.0.0.0/1,; s,^::/0$,::/1\n8000::/1,' | awk -v header="$(setting CLIENT_HEADER)" '{
+    if (NR == 1) print "RemoteIPHeader " header
     print "RemoteIPInternalProxy " $1
     print "SetEnvIfExpr \"%{CONN_REMOTE_ADDR} -ipmatch \047" $1 "\047\" is_trusted"
 }' > "$out/trusted_proxies.conf"
+# No header has a colon for its name.
+echo "Define request_id_header $(setting REQUEST_ID_HEADER | sed 's/^none$/:/')" >> "$out/trusted_proxies.conf"
 
 # [::] is IPv4 too, and that alone where the kernel has no IPv6.
 if [ -e /proc/net/if_inet6 ]; then echo "Listen [::]:8080"; else echo "Listen 0.0.0.0:8080"; fi > "$out/listen.conf"
