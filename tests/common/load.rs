@@ -60,7 +60,9 @@ pub fn program(name: &str) -> PathBuf {
             .args([
                 "build",
                 "--locked",
-                "--examples",
+                "--example=counting",
+                "--example=load",
+                "--example=puppet",
                 "--profile",
                 "load",
                 "--target",

@@ -1,0 +1,419 @@
+//! What goes wrong at a first deploy, found in the files: each finding says where, what, and what to do.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use berth::{
+    config::{Address, Config, Header, LogFormat},
+    health,
+    hosts::Authority,
+    proxies::{Client, Scheme},
+};
+use serde_json::Value;
+
+use super::{
+    contract::{Contract, Fact, File, Probe},
+    document::{self, Document, Place},
+};
+
+/// Left to whoever stops the app, beside its own time.
+const RESERVE: f64 = 2.0;
+/// A client, as in the documentation's networks (RFC 5737).
+pub const CLIENT: &str = "198.51.100.7";
+
+/// One thing to mend.
+#[derive(Debug)]
+pub struct Finding {
+    pub place: String,
+    pub fault: String,
+    pub remedy: String,
+}
+
+/// What the sample's values would have to be replaced by: names and hosts of yours.
+pub fn samples(documents: &[Document]) -> Vec<Finding> {
+    let all = documents.iter().flat_map(|document| {
+        let leaves = document.leaves().into_iter();
+        leaves.map(move |(place, value)| (document, place, value))
+    });
+    let sample = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| text.contains("example") || text.contains("192.0.2."))
+    };
+    all.filter(|(_, _, value)| sample(value))
+        .map(|(document, place, value)| Finding {
+            place: at(document, &place),
+            fault: format!("{value} is the sample's"),
+            remedy: "Put in your own name; the README beside the file says which.".into(),
+        })
+        .collect()
+}
+
+/// What is wrong with the files of a platform.
+pub fn findings(contract: &Contract, documents: &[Document]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (file, document) in contract.file.iter().zip(documents) {
+        unknown_keys(file, document, &mut findings);
+        for (fact, patterns) in &file.says {
+            for pattern in patterns {
+                let found = document.find(pattern);
+                if found.is_empty() {
+                    findings.push(Finding {
+                        place: format!("{}: {pattern}", document.name),
+                        fault: "it is not there".into(),
+                        remedy: format!(
+                            "Put it back, so that {} knows {}.",
+                            contract.name,
+                            meaning(*fact)
+                        ),
+                    });
+                }
+                for (place, value) in found {
+                    if let Some((fault, remedy)) = fault(*fact, value, contract) {
+                        let place = at(document, &place);
+                        findings.push(Finding {
+                            place,
+                            fault,
+                            remedy,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    // Each of the files that set variables is a way to deploy by itself.
+    let files = contract.file.iter().zip(documents);
+    let mut setting: Vec<_> = files
+        .filter(|(file, _)| file.says.contains_key(&Fact::Variables))
+        .collect();
+    if setting.is_empty() {
+        setting.extend(contract.file.iter().zip(documents).take(1));
+    }
+    findings.extend(
+        setting
+            .into_iter()
+            .flat_map(|(file, document)| in_force(contract, file, document)),
+    );
+    findings
+}
+
+fn at(document: &Document, place: &Place) -> String {
+    format!("{}: {place}", document.name)
+}
+
+fn meaning(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Port => "where to look for the app",
+        Fact::Variables => "what to configure the app with",
+        Fact::Probe => "how to tell whether the app is ready",
+        Fact::Grace => "how long the app may take to stop",
+        Fact::Signal => "how to ask the app to stop",
+        Fact::Image | Fact::Tag => "what to run",
+        Fact::Memory => "how much memory the app may have",
+    }
+}
+
+fn unknown_keys(file: &File, document: &Document, findings: &mut Vec<Finding>) {
+    for (place, _) in document.leaves() {
+        if file.keys.iter().any(|key| key.fits(&place)) {
+            continue;
+        }
+        let text = place.to_string();
+        let near = file
+            .keys
+            .iter()
+            .map(ToString::to_string)
+            .min_by_key(|key| strsim::osa_distance(key, &text));
+        findings.push(Finding {
+            place: at(document, &place),
+            fault: "no such key is known".into(),
+            remedy: format!(
+                "Did you mean {}? If the key is right, add it to `keys` in contract.toml.",
+                near.unwrap_or_default()
+            ),
+        });
+    }
+}
+
+/// What is wrong with one value by itself.
+fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, String)> {
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    match fact {
+        Fact::Port => {
+            let port = contract.container.port;
+            (text != port.to_string()).then(|| {
+                (
+                    format!("the router would look at port {text}, and the app listens on {port}"),
+                    format!("Write {port}, or change PORT, this and contract.toml together."),
+                )
+            })
+        }
+        Fact::Probe => {
+            let path = text.split_once('?').map_or(text.as_str(), |(path, _)| path);
+            let known = health::LIVE.into_iter().chain([health::READY]);
+            (!known.clone().any(|it| it == path)).then(|| {
+                (
+                    format!("{text} is no health path: it would be refused for its Host, or not be found"),
+                    format!("Write {}: probes are answered there before the check of the host.", health::READY),
+                )
+            })
+        }
+        Fact::Grace => {
+            let declared = contract.stop.grace_seconds;
+            match document::seconds(value) {
+                Some(seconds) if seconds == declared => None,
+                Some(_) => Some((
+                    format!("{text} is not the {declared} s that contract.toml is tested with"),
+                    "Change both; it has to be DRAIN_SECONDS, SHUTDOWN_SECONDS and 2 s more."
+                        .into(),
+                )),
+                None => Some((
+                    format!("{text} is no time"),
+                    "Write seconds, such as 30.".into(),
+                )),
+            }
+        }
+        Fact::Signal => (text != "SIGTERM").then(|| {
+            (
+                format!("the app would be asked to stop by {text}"),
+                "Write SIGTERM.".into(),
+            )
+        }),
+        Fact::Image => {
+            let name = text.rsplit('/').next().unwrap_or_default();
+            let tag = name.split_once(':').map_or("", |(_, tag)| tag);
+            (!name.contains('@') && is_moving(tag)).then(|| unpinned(&text))
+        }
+        Fact::Tag => is_moving(&text).then(|| unpinned(&text)),
+        Fact::Memory => {
+            let declared = &contract.container.memory;
+            let [here, there] = [
+                document::bytes(value),
+                document::bytes(&Value::from(declared.as_str())),
+            ];
+            let differs = here
+                .zip(there)
+                .is_some_and(|(here, there)| (here / there - 1.0).abs() > 0.02);
+            differs.then(|| {
+                (
+                    format!("{text} is not the {declared} that contract.toml is tested with"),
+                    "Change both.".to_owned(),
+                )
+            })
+        }
+        Fact::Variables => None,
+    }
+}
+
+fn is_moving(tag: &str) -> bool {
+    tag.is_empty() || tag == "latest"
+}
+
+fn unpinned(image: &str) -> (String, String) {
+    (
+        format!("{image} can be another image tomorrow"),
+        "Pin it: a version, or the digest that `make push` prints.".to_owned(),
+    )
+}
+
+/// The variables that the files set, with references to the platform's own (`${NAME}`) as the platform fills them in.
+pub fn of_files(contract: &Contract, documents: &[Document]) -> BTreeMap<String, String> {
+    let files = contract.file.iter().zip(documents);
+    files
+        .flat_map(|(file, document)| of_file(contract, file, document))
+        .collect()
+}
+
+fn of_file(contract: &Contract, file: &File, document: &Document) -> BTreeMap<String, String> {
+    let patterns = file.says.get(&Fact::Variables).into_iter().flatten();
+    let values = patterns.flat_map(|pattern| document.find(pattern));
+    let mut all: BTreeMap<_, _> = values
+        .flat_map(|(_, value)| document::variables(value))
+        .collect();
+    for value in all.values_mut() {
+        for (name, told) in &contract.container.variables {
+            *value = value.replace(&format!("${{{name}}}"), told);
+        }
+    }
+    all
+}
+
+/// What is wrong with the configuration that the variables of the image, the platform and the file make.
+fn in_force(contract: &Contract, file: &File, document: &Document) -> Vec<Finding> {
+    let finding = |(fault, remedy): (String, String)| Finding {
+        place: format!("{}: the variables", document.name),
+        fault,
+        remedy,
+    };
+    // As in the Dockerfile; the folder is the one of this machine.
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
+    let image = [("BIND", "[::]:8080"), ("STATIC_DIR", folder)];
+    let image = image.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut variables = BTreeMap::from(image);
+    variables.extend(contract.container.variables.clone());
+    variables.extend(of_file(contract, file, document));
+    let variables = variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    match Config::load(variables) {
+        Ok((config, warnings)) => {
+            let odd = warnings
+                .iter()
+                .map(|it| (it.to_string(), "Mend it in the file.".to_owned()));
+            odd.chain(contradictions(contract, &config))
+                .map(finding)
+                .collect()
+        }
+        Err(mistakes) => vec![finding((
+            mistakes.to_string(),
+            "Mend them in the file.".into(),
+        ))],
+    }
+}
+
+/// Where the configuration does not fit what the platform does.
+fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)> {
+    let (router, platform) = (&contract.router, &contract.name);
+    let mut found = Vec::new();
+    let mut say = |fault: String, remedy: String| found.push((fault, remedy));
+
+    match &config.bind {
+        Address::Tcp(address) => {
+            if address.ip().to_canonical().is_loopback() {
+                say(
+                    format!("the app would listen on {address}, where no router can reach it"),
+                    "Leave BIND out: the image listens on every address.".into(),
+                );
+            }
+            let port = contract.container.port;
+            if address.port() != port {
+                say(
+                    format!(
+                        "the app would listen on port {}, and {platform} looks at {port}",
+                        address.port()
+                    ),
+                    format!("Set PORT to {port}, or leave it to {platform}."),
+                );
+            }
+        }
+        Address::Unix(_) => say(
+            format!(
+                "BIND={} and PORT is ignored: {platform} asks over TCP",
+                config.bind
+            ),
+            "Leave BIND out.".into(),
+        ),
+    }
+
+    let host = Authority::parse(&router.host);
+    if !host.is_ok_and(|host| config.allowed_hosts.allows(&host)) {
+        say(
+            format!(
+                "{} is not allowed, and that is how {platform} calls the app: everyone would get 404",
+                router.host
+            ),
+            format!(
+                "Set ALLOWED_HOSTS to {}, and your own domains.",
+                router.host
+            ),
+        );
+    }
+
+    let budget =
+        f64::from(seconds(config.drain_seconds) + seconds(config.shutdown_seconds)) + RESERVE;
+    if contract.stop.grace_seconds < budget {
+        say(
+            format!(
+                "the app may take {budget} s to stop, and is killed after {} s",
+                contract.stop.grace_seconds
+            ),
+            "Lower DRAIN_SECONDS or SHUTDOWN_SECONDS, or raise the time in the file.".into(),
+        );
+    }
+
+    let kept = f64::from(seconds(config.keep_alive));
+    if router.idle_seconds > 0.0 && kept > 0.0 && kept <= router.idle_seconds {
+        say(
+            format!(
+                "the router keeps idle connections for {} s, and the app for {kept} s: some requests would fail",
+                router.idle_seconds
+            ),
+            format!("Set KEEP_ALIVE to more than {}.", router.idle_seconds),
+        );
+    }
+
+    let peer: IpAddr = router.address.parse().expect("the router's address");
+    let header = |name: &str| router.header(name, CLIENT, "", "id");
+    let [client, scheme] = [config.client_header.name(), "x-forwarded-proto"]
+        .map(|name| header(name).unwrap_or_default());
+    let told = config.trusted_proxies.client(
+        Some(peer),
+        [client.as_bytes()].into_iter(),
+        [scheme.as_bytes()].into_iter(),
+    );
+    if !config.trusted_proxies.trusts(Some(peer)) {
+        say(
+            format!(
+                "the router, at {peer}, is not trusted: its address would be taken for every client's"
+            ),
+            "Set TRUSTED_PROXIES to private, or to its network.".into(),
+        );
+    } else if told
+        != (Client {
+            addr: CLIENT.parse().ok(),
+            scheme: Scheme::Https,
+        })
+    {
+        say(
+            format!("{} does not name the client here", config.client_header),
+            format!(
+                "Set CLIENT_HEADER to one of these that does: {}.",
+                names(&router.headers)
+            ),
+        );
+    }
+    let id = config.request_id_header.0.as_ref().map(Header::name);
+    match router.request_id.as_str() {
+        "" if id.is_some() => say(
+            format!("{platform} gives no id to a request, so a client could choose it"),
+            "Set REQUEST_ID_HEADER to none.".into(),
+        ),
+        "" => {}
+        given if id.is_none_or(|id| !id.eq_ignore_ascii_case(given)) => say(
+            format!("{platform} gives a request's id in {given}"),
+            format!("Set REQUEST_ID_HEADER to {given}, for its logs and the app's to agree."),
+        ),
+        _ => {}
+    }
+    if let Some(Probe::Http { path, .. }) = &contract.probe
+        && !health::LIVE
+            .into_iter()
+            .chain([health::READY])
+            .any(|it| it == path)
+    {
+        say(
+            format!("the probe asks for {path}"),
+            format!("Have it ask for {}.", health::READY),
+        );
+    }
+    if !matches!(config.log_format, LogFormat::Json) {
+        say(
+            "the log is text".to_owned(),
+            format!("Set LOG_FORMAT to json, so that {platform} can search its fields."),
+        );
+    }
+    found
+}
+
+fn seconds(time: berth::config::Seconds) -> f32 {
+    std::time::Duration::from(time).as_secs_f32()
+}
+
+fn names(headers: &BTreeMap<String, String>) -> String {
+    headers
+        .keys()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,69 @@
+# Berth on Scaleway Serverless Containers. README.md, beside this file, has the commands; `make check PLATFORM=scaleway`
+# looks it over.
+
+terraform {
+  required_providers {
+    scaleway = {
+      source = "scaleway/scaleway"
+      # `image` and `liveness_probe` are of version 1 of Scaleway's API, which older providers don't know.
+      version = "~> 2.79"
+    }
+  }
+}
+
+# SCW_ACCESS_KEY, SCW_SECRET_KEY and SCW_DEFAULT_PROJECT_ID have the rest.
+provider "scaleway" {
+  # Where the containers are; it is in the address and in ALLOWED_HOSTS, too.
+  region = "fr-par"
+}
+
+resource "scaleway_container_namespace" "berth" {
+  # The address begins with it.
+  name = "berth-example"
+}
+
+resource "scaleway_container" "berth" {
+  name         = "berth-example"
+  namespace_id = scaleway_container_namespace.berth.id
+
+  # What `make push` has pushed.
+  image = "rg.fr-par.scw.cloud/berth-example/berth:0.1.0"
+  # Where Scaleway looks for the app, and what it sets as PORT.
+  port = 8080
+  # HTTP/1.1 to the app.
+  protocol = "http1"
+  # Answers plain HTTP with a redirect, so the app is asked over HTTPS alone.
+  https_connections_only = true
+
+  # The two belong together: half of it is the smallest there is.
+  memory_limit_bytes = 256000000
+  cpu_limit          = 140
+
+  # 0 has the first request wait for a start.
+  min_scale = 1
+  max_scale = 4
+
+  environment_variables = {
+    # No variable tells the name; the proxy sends no other one below this domain to the container.
+    ALLOWED_HOSTS = ".functions.fnc.fr-par.scw.cloud"
+    # Scaleway's proxy comes from a private address.
+    TRUSTED_PROXIES = "private"
+    # One JSON object a line, for Cockpit.
+    LOG_FORMAT = "json"
+  }
+
+  # An instance that fails this three times is started again.
+  liveness_probe {
+    http {
+      path = "/health/live"
+    }
+    failure_threshold = 3
+    interval          = "10s"
+    timeout           = "2s"
+  }
+}
+
+# The address, for `terraform output url`.
+output "url" {
+  value = scaleway_container.berth.public_endpoint
+}

@@ -1,0 +1,518 @@
+//! The platforms' files: each is held to what it may say, to the others, and to its contract; and the checks bite.
+
+mod common;
+
+#[path = "../deploy/check/platform/mod.rs"]
+mod platform;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::{Write, stderr},
+    path::PathBuf,
+    process::Command,
+};
+
+use berth::{
+    config::{Config, VARIABLES},
+    hosts::Authority,
+};
+use serde_json::{Value, json};
+
+use common::root;
+use platform::{
+    contract::{Contract, Fact, platforms},
+    document::{self, Document, Place},
+    image, rules,
+};
+
+/// A platform's name, contract and files.
+type Platform = (String, Contract, Vec<Document>);
+
+fn all() -> Vec<Platform> {
+    let deploy = root().join("deploy");
+    let read = |name: String| {
+        let contract =
+            Contract::read(&deploy.join(&name)).unwrap_or_else(|error| panic!("{error}"));
+        let documents = contract.documents(&deploy.join(&name));
+        (
+            name,
+            contract,
+            documents.unwrap_or_else(|error| panic!("{error}")),
+        )
+    };
+    platforms(&deploy).into_iter().map(read).collect()
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn no_file_has_what_a_first_deploy_would_stumble_over() {
+    let found: Vec<_> = all()
+        .iter()
+        .flat_map(|(name, contract, documents)| {
+            let findings = rules::findings(contract, documents);
+            findings
+                .into_iter()
+                .map(move |it| format!("{name}: {it:?}"))
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Where the official schemas are, if somebody has put them there: they are others' work, and not part of this project.
+fn schemas() -> PathBuf {
+    let named = env::var_os("PLATFORM_SCHEMAS").map(PathBuf::from);
+    named.unwrap_or_else(|| root().join("../shared/reference/schemas"))
+}
+
+/// A service and an operation of Amazon's, whose own library knows what may be asked of it.
+const BOTOCORE: &str = "
+import json, sys, botocore.session, botocore.validate
+service, operation, file = sys.argv[1:]
+model = botocore.session.get_session().get_service_model(service).operation_model(operation)
+report = botocore.validate.ParamValidator().validate(json.load(open(file)), model.input_shape)
+sys.exit(report.generate_report() or 0)
+";
+
+/// How to hold the file, as JSON, to a schema; none if it is not there.
+fn validator(schema: &str, file: &str) -> Option<Command> {
+    let tools = root().join("target/tools");
+    let (program, arguments) = match schema.strip_prefix("botocore:") {
+        Some(operation) => {
+            let (service, operation) = operation.split_once('.').expect("service.Operation");
+            (
+                "python",
+                ["-c", BOTOCORE, service, operation, file]
+                    .map(str::to_owned)
+                    .to_vec(),
+            )
+        }
+        None => {
+            let schema = schemas().join(schema);
+            schema.is_file().then_some(())?;
+            let schema = schema.display().to_string();
+            (
+                "check-jsonschema",
+                vec!["--schemafile".to_owned(), schema, file.to_owned()],
+            )
+        }
+    };
+    let program = tools.join("python/bin").join(program);
+    program.is_file().then(|| {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env("PYTHONPATH", tools.join("botocore"));
+        command
+    })
+}
+
+#[test]
+fn files_pass_the_official_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let passes = |schema: &str, part: &Value| {
+        let file = folder.path().join("part.json");
+        fs::write(&file, part.to_string()).unwrap();
+        let told = validator(schema, file.to_str().unwrap())?
+            .output()
+            .expect("the validator runs");
+        Some((
+            told.status.success(),
+            String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned(),
+        ))
+    };
+    for (name, contract, documents) in all() {
+        for (file, document) in contract.file.iter().zip(&documents) {
+            let Some(schema) = &file.schema else { continue };
+            let part = match &file.schema_at {
+                Some(place) => document.find(place)[0].1,
+                None => &document.content,
+            };
+            let Some((good, said)) = passes(schema, part) else {
+                let _ = writeln!(
+                    stderr(),
+                    "SKIPPED: {name}/{} was not held to the schema {schema}: that is not in {}, or `tests/lint.sh tools` was not run",
+                    file.name,
+                    schemas().display()
+                );
+                continue;
+            };
+            assert!(good, "{name}/{}: {said}", file.name);
+            // And it bites.
+            assert!(
+                !passes(schema, &json!([])).unwrap().0,
+                "{schema} takes anything"
+            );
+        }
+    }
+}
+
+/// A value of the same kind that is wrong there.
+fn wrong(fact: Fact, value: &Value) -> Option<Value> {
+    Some(match (fact, value) {
+        (Fact::Port, Value::String(_)) => json!("8081"),
+        (Fact::Port, _) => json!(8081),
+        (Fact::Probe, _) => json!("/healthz"),
+        (Fact::Grace, Value::String(text)) => {
+            json!(text.replace(|it: char| it.is_ascii_digit(), "1"))
+        }
+        (Fact::Grace, _) => json!(1),
+        (Fact::Signal, _) => json!("SIGKILL"),
+        (Fact::Image, _) => json!("registry.example.com/berth:latest"),
+        (Fact::Memory, Value::String(text)) => {
+            json!(text.replacen(|it: char| it.is_ascii_digit(), "7", 1))
+        }
+        (Fact::Memory, _) => json!(7),
+        (Fact::Tag, _) => json!("latest"),
+        (Fact::Variables, _) => return None,
+    })
+}
+
+/// The findings once the value at that place is another, or gone.
+fn findings_after(
+    (_, contract, documents): &Platform,
+    file: usize,
+    place: &Place,
+    other: Option<Value>,
+) -> Vec<rules::Finding> {
+    let mut documents = documents.clone();
+    match other {
+        Some(other) => *documents[file].at(place) = other,
+        None => {
+            let (last, parent) = place.0.split_last().expect("not the whole file");
+            match documents[file].at(&Place(parent.to_vec())) {
+                Value::Array(list) => drop(list.remove(last.parse().unwrap())),
+                parent => drop(parent.as_object_mut().unwrap().remove(last)),
+            }
+        }
+    }
+    rules::findings(contract, &documents)
+}
+
+#[test]
+fn a_wrong_port_path_grace_signal_or_image_is_noticed_where_it_stands() {
+    let mut facts = BTreeSet::new();
+    for platform in &all() {
+        let (name, contract, documents) = platform;
+        for (number, file) in contract.file.iter().enumerate() {
+            for (fact, patterns) in &file.says {
+                let places = patterns
+                    .iter()
+                    .flat_map(|pattern| documents[number].find(pattern));
+                for (place, value) in places {
+                    let Some(other) = wrong(*fact, value) else {
+                        continue;
+                    };
+                    let found = findings_after(platform, number, &place, Some(other.clone()));
+                    let named = found
+                        .iter()
+                        .any(|it| it.place == format!("{}: {place}", file.name));
+                    assert!(
+                        named,
+                        "{name}: {place} = {other} was not noticed: {found:?}"
+                    );
+                    assert!(found.iter().all(|it| !it.remedy.is_empty()), "{found:?}");
+                    facts.insert(*fact);
+                }
+            }
+        }
+    }
+    assert!(facts.len() >= 6, "only these were tried: {facts:?}");
+}
+
+#[test]
+fn a_misspelt_key_is_noticed_and_the_right_one_named() {
+    for platform in &all() {
+        let (name, contract, documents) = platform;
+        for number in 0..documents.len() {
+            let mut documents = documents.clone();
+            let top = documents[number].content.as_object_mut().expect("a map");
+            let key = top.keys().next().expect("not empty").clone();
+            let value = top.remove(&key).unwrap();
+            top.insert(format!("{key}z"), value);
+            let found = rules::findings(contract, &documents);
+            let noticed = found.iter().any(|it| {
+                it.fault == "no such key is known" && it.remedy.contains(&format!("mean {key}"))
+            });
+            assert!(
+                noticed,
+                "{name}: {key}z in {}: {found:?}",
+                documents[number].name
+            );
+        }
+    }
+}
+
+#[test]
+fn each_variable_that_a_file_sets_is_needed() {
+    // What is left out is noticed; a value without which the app runs just as well has no place in the file.
+    for platform in &all() {
+        let (name, contract, documents) = platform;
+        for (number, file) in contract.file.iter().enumerate() {
+            for pattern in file.says.get(&Fact::Variables).into_iter().flatten() {
+                for (place, value) in documents[number].find(pattern) {
+                    for variable in document::variables(value).into_keys() {
+                        let mut value = value.clone();
+                        remove(&mut value, &variable);
+                        let found = findings_after(platform, number, &place, Some(value));
+                        // Berth's own; but the image has the same port by itself.
+                        let is_needed =
+                            variable != "PORT" && VARIABLES.iter().any(|it| it.name == variable);
+                        assert!(
+                            !found.is_empty() || !is_needed,
+                            "{name}: without {variable} {} is found as good",
+                            file.name
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes a variable out, in whichever way it is written.
+fn remove(variables: &mut Value, name: &str) {
+    let is_named = |entry: &Value| match entry {
+        Value::String(pair) => pair.split('=').next() == Some(name),
+        entry => entry
+            .get("name")
+            .or(entry.get("key"))
+            .is_some_and(|it| it == name),
+    };
+    match variables {
+        Value::Array(list) => list.retain(|entry| !is_named(entry)),
+        Value::Object(map) if map.contains_key("value") => map.clear(),
+        Value::Object(map) => drop(map.remove(name)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_platforms_own_variables_tell_its_name_for_the_app() {
+    let dir = root().join("static").display().to_string();
+    for (name, contract, _) in all() {
+        let own = contract.container.variables.clone().into_iter();
+        let own = own.chain([("STATIC_DIR".to_owned(), dir.clone())]);
+        let (config, warnings) =
+            Config::load(own.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        assert_eq!(warnings, [], "{name}");
+        if contract.host.is_empty() {
+            continue;
+        }
+        let host = Authority::parse(&contract.host).unwrap();
+        assert!(
+            config.allowed_hosts.allows(&host),
+            "{name}: {} by {:?}",
+            contract.host,
+            contract.container.variables
+        );
+    }
+}
+
+#[test]
+fn every_value_of_a_contract_has_its_source_behind_it() {
+    for (name, ..) in all() {
+        let contract = text(&format!("deploy/{name}/contract.toml"));
+        let (_, values) = contract.split_once("\n[container]\n").expect("[container]");
+        for line in values
+            .lines()
+            .filter(|line| line.contains(" = ") && !line.starts_with('#'))
+        {
+            let source = line
+                .rsplit_once(" # ")
+                .map(|(_, source)| source.trim())
+                .unwrap_or_default();
+            assert!(source.len() >= 8, "{name}: no source behind {line}");
+        }
+    }
+}
+
+#[test]
+fn contracts_do_not_get_into_each_others_way() {
+    let mut taken = BTreeSet::new();
+    for (name, contract, _) in all() {
+        let address: std::net::Ipv4Addr = contract.router.address.parse().expect(&name);
+        assert!(
+            taken.insert(address.to_bits() & !7),
+            "{name}: another contract's router is next to {address}"
+        );
+        // Docker gives these away by itself.
+        let [a, b, ..] = address.octets();
+        assert!(
+            !(a == 172 && (16..32).contains(&b) || a == 192),
+            "{name}: {address}"
+        );
+        assert_eq!(contract.container.architecture, "amd64", "{name}");
+        assert!(
+            ["first", "all"].contains(&contract.stop.to.as_str()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn each_platform_has_a_page_and_a_row_in_the_table() {
+    let table = text("deploy/README.md");
+    for (name, contract, documents) in all() {
+        let page = text(&format!("deploy/{name}/README.md"));
+        assert!(page.lines().count() <= 60, "{name}: more than a page");
+        for part in [&format!("make check PLATFORM={name}"), "make push IMAGE="] {
+            assert!(page.contains(part), "{name}: no {part} in its README");
+        }
+        let row = table
+            .lines()
+            .find(|line| line.contains(&format!("]({name}/README.md)")));
+        let row = row.unwrap_or_else(|| panic!("{name} has no row in deploy/README.md"));
+        assert!(row.contains(&contract.name), "{row}");
+        for document in documents {
+            assert!(
+                row.contains(&format!("]({name}/{})", document.name)),
+                "{} in {row}",
+                document.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_table_says_which_values_stand_in_no_document() {
+    let table = text("deploy/README.md");
+    for (name, ..) in all() {
+        let contract = text(&format!("deploy/{name}/contract.toml"));
+        let mut guesses: Vec<(String, Vec<&str>)> = Vec::new();
+        let mut section = "";
+        let (_, values) = contract.split_once("\n[container]\n").expect("[container]");
+        for line in ["[container]"].into_iter().chain(values.lines()) {
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|line| line.strip_suffix(']'))
+            {
+                section = name;
+            } else if let Some((key, rest)) =
+                line.split_once(" = ").filter(|_| !line.starts_with('#'))
+            {
+                let source = rest.rsplit_once(" # ").map_or("", |(_, source)| source);
+                let source = if rest.contains(" # not documented") {
+                    "not documented"
+                } else {
+                    source
+                };
+                if source.contains("not documented") || source.contains("general knowledge") {
+                    match guesses.iter_mut().find(|(known, _)| known == section) {
+                        Some((_, keys)) => keys.push(key),
+                        None => guesses.push((section.to_owned(), vec![key])),
+                    }
+                }
+            }
+        }
+        let guesses = guesses
+            .iter()
+            .map(|(section, keys)| format!("{section}: {}", keys.join(", ")));
+        let guesses = guesses.collect::<Vec<_>>().join("; ");
+        let row = table
+            .lines()
+            .find(|line| line.contains(&format!("]({name}/README.md)")));
+        assert!(
+            row.is_some_and(|row| row.ends_with(&format!("| {guesses} |"))),
+            "{name}: {guesses} in {row:?}"
+        );
+    }
+}
+
+#[test]
+fn no_image_exposes_a_port() {
+    // Dokku would publish it.
+    assert!(
+        !text("Dockerfile")
+            .lines()
+            .any(|line| line.starts_with("EXPOSE"))
+    );
+}
+
+#[test]
+fn herokus_app_json_is_not_dokkus() {
+    let [heroku, dokku] = ["heroku", "dokku"].map(|name| text(&format!("deploy/{name}/app.json")));
+    assert!(
+        !heroku.contains("healthchecks"),
+        "Heroku's schema has no such key"
+    );
+    assert!(
+        dokku.contains("healthchecks"),
+        "Dokku asks for health by it"
+    );
+}
+
+/// What `make check` says, with its exit code.
+fn check(arguments: &[&str], image: &str) -> (Option<i32>, String) {
+    let cargo = env::var("CARGO").unwrap_or("cargo".into());
+    let told = Command::new(cargo)
+        .args(["run", "--quiet", "--locked", "--example", "check", "--"])
+        .args(arguments)
+        .current_dir(root())
+        .env("IMAGE", image)
+        .output()
+        .expect("cargo runs");
+    let said = String::from_utf8([told.stdout, told.stderr].concat()).expect("UTF-8");
+    (told.status.code(), said)
+}
+
+#[test]
+fn make_check_names_what_is_to_be_replaced_and_what_it_did_not_look_at() {
+    let (code, said) = check(&["fly"], "berth-test-no-such-image");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("fly.toml: app: \"berth-example\" is the sample's\n    Put in your own name"),
+        "{said}"
+    );
+    assert!(
+        said.contains("not looked at: the image berth-test-no-such-image: "),
+        "{said}"
+    );
+    for arguments in [&["nowhere"][..], &[]] {
+        let (code, said) = check(arguments, "");
+        assert_eq!(code, Some(2), "{said}");
+        assert!(
+            said.contains("azure-container-apps"),
+            "it names those that there are: {said}"
+        );
+    }
+}
+
+#[test]
+fn an_image_that_a_platform_would_stumble_over_is_noticed() {
+    let (_, contract, _) = all()
+        .into_iter()
+        .find(|(name, ..)| name == "heroku")
+        .unwrap();
+    let good = json!({"Architecture": "amd64", "Config": {"User": "65532:0", "ExposedPorts": null,
+        "Entrypoint": ["/berth"], "Cmd": ["serve"], "StopSignal": "SIGTERM"}});
+    assert!(image::faults(&good, &contract).is_empty());
+    for (place, value, says) in [
+        ("/Architecture", json!("arm64"), "make push"),
+        ("/Config/User", json!("root"), "USER"),
+        ("/Config/User", json!(""), "USER"),
+        ("/Config/User", json!("0:0"), "USER"),
+        ("/Config/ExposedPorts", json!({"8080/tcp": {}}), "EXPOSE"),
+        ("/Config/Cmd", Value::Null, "CMD"),
+        (
+            "/Config/Entrypoint",
+            json!(["/bin/sh", "-c", "/berth"]),
+            "ENTRYPOINT",
+        ),
+        ("/Config/StopSignal", json!("SIGHUP"), "STOPSIGNAL"),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(place).unwrap() = value;
+        let faults = image::faults(&bad, &contract);
+        let [(fault, remedy)] = &faults[..] else {
+            panic!("{place}: {faults:?}")
+        };
+        assert!(
+            format!("{fault} {remedy}").contains(says),
+            "{place}: {faults:?}"
+        );
+    }
+}
