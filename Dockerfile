@@ -101,11 +101,21 @@ ENTRYPOINT ["/etc/berth/entrypoint.sh"]
 CMD ["/usr/local/apache2/bin/httpd", "-f", "/etc/berth/httpd.conf", "-D", "FOREGROUND"]
 
 
+# All that the app's image holds, in one folder: COPY would make folders of today. The same files make the same layer: all
+# have the same time, but for the site, whose times tell what is in its files. The time of a commit would not do: a builder
+# does not look at times, and takes a layer that it has.
+FROM build AS root
+RUN --mount=type=bind,from=site,source=/srv,target=/site \
+    mkdir -p /image/etc /image/srv /image/usr/share \
+    && cp /etc/app/passwd /image/etc/ && cp /berth /image/ && cp -a /usr/share/zoneinfo /image/usr/share/ \
+    && find /image -exec touch --no-dereference --date @0 {} + \
+    && cp -a /site/. /image/srv
+
+
 FROM scratch AS app
-COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
-COPY --from=build /etc/app/passwd /etc/passwd
-COPY --from=build /berth /berth
-COPY --from=site /srv /srv
+COPY --from=root /image /
+# Kamal runs no image that does not name its service.
+LABEL service=berth
 ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 # A number, for platforms that refuse names; group 0, for those that choose the user.
 USER 65532:0

@@ -1,7 +1,7 @@
 # The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean logs rollout rollback test lossless mutants-front screenshot
+.PHONY: help up down clean logs rollout rollback push check test lossless mutants-front screenshot
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,12 @@ rollout: ## build, and replace the replicas by new ones without losing a request
 
 rollback: ## the same, back to the image that ran before
 	@deploy/compose/rollout --rollback
+
+push: ## build for platforms, push, and print the digest to pin (IMAGE=registry/name:tag; TARGET=bundle: with nginx in it)
+	@deploy/local/push.sh
+
+check: ## look over what a first deploy would stumble over (PLATFORM=fly, IMAGE=berth-app)
+	@cargo run --quiet --locked --example check -- $(PLATFORM)
 
 test: ## run every test
 	@tests/run.sh

@@ -7,9 +7,11 @@ use std::{
     fs,
     path::Path,
     process::Command,
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use common::{
@@ -36,6 +38,9 @@ fn copy() -> TempDir {
 
 /// Builds the app as deploy/local/images.sh does; returns what the build says.
 fn build(folder: &Path, options: &[&str]) -> String {
+    // Two at once would only wait for each other's compiler.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let bases = stack::run(Command::new("deploy/local/bases.sh").current_dir(root()));
     let builder = docker(&["context", "inspect", "--format", "{{.Name}}"]);
     let mut build = Command::new("docker");
@@ -91,14 +96,25 @@ struct Version(String);
 
 impl Version {
     fn build(name: &str, folder: &Path, previous: &str) -> Self {
-        let this = Self(format!("berth-test-{}-{name}", std::process::id()));
         let previous = format!("PREVIOUS_IMAGE={previous}");
-        build(folder, &["--build-arg", &previous, "--tag", &this.0]);
-        this
+        Self::with(name, folder, &["--build-arg", &previous]).0
+    }
+
+    /// The image, and what its build says.
+    fn with(name: &str, folder: &Path, options: &[&str]) -> (Self, String) {
+        let this = Self(format!("berth-test-{}-{name}", std::process::id()));
+        let log = build(folder, &[options, &["--tag", &this.0]].concat());
+        (this, log)
     }
 
     fn id(&self) -> String {
         image(&self.0)["Id"].to_string()
+    }
+
+    /// The digest of the app.
+    fn binary(&self) -> Vec<u8> {
+        let unpacked = Container::create(&self.0).unpack("/");
+        Sha256::digest(fs::read(unpacked.path().join("berth")).unwrap()).to_vec()
     }
 
     /// The asset `edited.txt` in all its versions.
@@ -141,4 +157,39 @@ fn an_image_keeps_the_assets_of_the_version_before() {
     let third = Version::build("third", copy.path(), &again.0);
     assert_eq!(third.edited().len(), 2);
     assert!(third.edited().is_disjoint(&first.edited()));
+}
+
+/// Nothing of when and by whom it was made is in it: who doubts an image can make it again.
+#[test]
+fn the_same_commit_gives_the_same_binary_and_the_same_layers() {
+    image("berth-app");
+    let (first, _) = Version::with("once", copy().path(), &[]);
+
+    // Another checkout, of which every crate is compiled again, and the image put together in other words: the cache goes by
+    // what is copied, and not by its times. (In an old engine, `--no-cache` can end in a panic.)
+    let other = copy();
+    let touch = ["-type", "f", "-exec", "touch", "{}", "+"];
+    stack::run(Command::new("find").arg(other.path()).args(touch));
+    let edit = |file: &str, from: &str, to: &str| {
+        let file = other.path().join(file);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{file:?} has no {from}");
+        fs::write(&file, text.replacen(from, to, 1)).unwrap();
+    };
+    edit(
+        "Cargo.toml",
+        "[package]",
+        &format!("# {}\n[package]", unseen()),
+    );
+    let (copy, same) = ("COPY --from=root", "COPY --chown=0:0 --from=root");
+    edit("Dockerfile", copy, same);
+    let (put, again) = ("mkdir -p /image/etc", "mkdir -p /image/etc /image");
+    edit("Dockerfile", put, again);
+    let (second, log) = Version::with("twice", other.path(), &[]);
+    let compiled = compiled(&log);
+    assert!(compiled.contains(&"berth") && compiled.len() > 50, "{log}");
+
+    assert!(first.binary() == second.binary(), "the app differs");
+    let layers = |version: &Version| image(&version.0)["RootFS"]["Layers"].clone();
+    assert_eq!(layers(&first), layers(&second));
 }

@@ -615,6 +615,7 @@ fn every_script_tells_its_usage() {
         "images.sh",
         "up.sh",
         "down.sh",
+        "push.sh",
     ] {
         let output = machine.script(script).arg("-h").output().unwrap();
         assert!(

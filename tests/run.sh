@@ -73,6 +73,8 @@ prepare tools tests/lint.sh tools || tools=
 # Any port will do: nothing is started here.
 prepare images env PUBLISH=127.0.0.1: deploy/local/images.sh --bundle --apache || images=
 [[ ! $images ]] || prepare browser tests/browser/image.sh || true
+[[ ! $images ]] || prepare registry tests/registry/image.sh || true
+[[ ! $images ]] || prepare kamal tests/kamal/image.sh || true
 
 for name in $(tests/lint.sh --list); do
     case $name in

@@ -6,6 +6,8 @@
 # usage: [BASES=auto|pull|local] [RUST_IMAGE=…] [NGINX_IMAGE=…] [DEBIAN_MIRROR=…] deploy/local/bases.sh
 #        [BASES=…] [HTTPD_IMAGE=…] deploy/local/bases.sh apache           these, and what deploy/compose/apache.yml takes
 #        [BASES=…] [BROWSER_IMAGE=…] deploy/local/bases.sh browser        what tests/browser/Dockerfile is built on
+#        [BASES=…] [REGISTRY_IMAGE=…] deploy/local/bases.sh registry      the same of tests/registry/Dockerfile
+#        [BASES=…] [KAMAL_IMAGE=…] deploy/local/bases.sh kamal            and of tests/kamal/Dockerfile
 
 . "$(dirname "$0")/lib.sh"
 . deploy/local/stand-in.sh
@@ -23,6 +25,11 @@ browser)
     bases="BROWSER_IMAGE berth-base/browser:forky chromium,chromium-driver,fonts-inter"
     dockerfile=tests/browser/Dockerfile
     ;;
+registry)
+    bases="REGISTRY_IMAGE berth-base/registry:forky docker-registry"
+    dockerfile=tests/registry/Dockerfile
+    ;;
+kamal) bases="KAMAL_IMAGE berth-base/kamal:forky ruby-kamal,git,docker-cli,openssh-client,openssh-server" dockerfile=tests/kamal/Dockerfile ;;
 esac
 
 way=${BASES:-auto}
