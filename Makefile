@@ -40,4 +40,4 @@ mutants-front: ## take out of nginx and the drain one line at a time, and show w
 	@cargo test --quiet --locked --test mutants -- $(if $(ONLY),"$(ONLY)")
 
 screenshot: ## remake docs/clock.png, the README's picture
-	@tests/browser/image.sh && cargo test --quiet --locked --test screenshot
+	@tests/image.sh browser && cargo test --quiet --locked --test screenshot

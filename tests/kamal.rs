@@ -43,7 +43,7 @@ struct Machine {
 
 impl Machine {
     fn with(deploy: &str, network: &str) -> Self {
-        needed(KAMAL, "tests/kamal/image.sh");
+        needed(KAMAL, "tests/image.sh kamal");
         let this = Self {
             container: Container::run(
                 &[&format!("--network={network}"), "--env", SECRET],
@@ -128,7 +128,7 @@ struct Scene {
 
 impl Scene {
     fn set() -> Self {
-        needed("berth-test-registry", "tests/registry/image.sh");
+        needed("berth-test-registry", "tests/image.sh registry");
         let service = format!("berth-test-{}-kamal", std::process::id());
         let options = [
             "--read-only",
@@ -153,7 +153,7 @@ impl Scene {
             .expect("an engine on this machine");
         let volume = format!("--volume={socket}:/var/run/docker.sock");
         let sshd = "ssh-keygen -A && exec /usr/sbin/sshd -D -e -o ListenAddress=127.0.0.1";
-        needed(KAMAL, "tests/kamal/image.sh");
+        needed(KAMAL, "tests/image.sh kamal");
         // On a loopback of its own, which nobody can reach but the machine.
         let server = Container::run(&["--network=none", &volume], KAMAL, &["sh", "-c", sshd]);
         wait_for(|| {

@@ -165,7 +165,7 @@ impl Registry {
         let image = "berth-test-registry";
         assert!(
             works(&["image", "inspect", image]),
-            "the image {image} is needed; tests/registry/image.sh makes it"
+            "the image {image} is needed; tests/image.sh registry makes it"
         );
         let storage = format!("--tmpfs=/var/lib/registry:size={size}m,mode=1777");
         let publish = "--publish=127.0.0.1::5000";

@@ -72,9 +72,9 @@ tools=yes images=yes
 prepare tools tests/lint.sh tools || tools=
 # Any port will do: nothing is started here.
 prepare images env PUBLISH=127.0.0.1: deploy/local/images.sh --bundle --apache || images=
-[[ ! $images ]] || prepare browser tests/browser/image.sh || true
-[[ ! $images ]] || prepare registry tests/registry/image.sh || true
-[[ ! $images ]] || prepare kamal tests/kamal/image.sh || true
+for name in browser registry kamal; do
+    [[ ! $images ]] || prepare "$name" tests/image.sh "$name" || true
+done
 
 for name in $(tests/lint.sh --list); do
     case $name in
