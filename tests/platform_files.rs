@@ -273,6 +273,37 @@ fn each_variable_that_a_file_sets_is_needed() {
     }
 }
 
+#[test]
+fn each_variable_that_would_have_a_deploy_fail_is_noticed_with_what_to_do() {
+    let (_, contract, documents) = all().into_iter().find(|(name, ..)| name == "fly").unwrap();
+    #[rustfmt::skip] // a table
+    let cases = [
+        ("BIND", "127.0.0.1:8080", "where no router can reach it", "Leave BIND out"),
+        ("BIND", "unix:/tmp/socket", "PORT is ignored", "Leave BIND out"),
+        ("PORT", "9000", "listen on port 9000, and Fly.io looks at 8080", "Set PORT to 8080"),
+        ("PORT", "http", "PORT=\"http\": not a port", "Mend"),
+        ("KEEP_ALIVE", "60", "keeps idle connections for 60 s", "Set KEEP_ALIVE to more than 60"),
+        ("DRAIN_SECONDS", "60", "67 s to stop, and is killed after 30 s", "Lower DRAIN_SECONDS"),
+        ("TRUSTED_PROXIES", "203.0.113.1", "is not trusted", "Set TRUSTED_PROXIES to private"),
+        ("CLIENT_HEADER", "X-Forwarded-For", "does not name the client", "Fly-Client-IP"),
+        ("REQUEST_ID_HEADER", "X-Request-Id", "a client could choose it", "REQUEST_ID_HEADER to none"),
+        ("LOG_FORMAT", "text", "the log is text", "Set LOG_FORMAT to json"),
+        ("LOG_FORMATT", "json", "did you mean LOG_FORMAT?", "Mend"),
+        ("FLY_APP_NAME", "another", "berth-example.fly.dev is not allowed", "Set ALLOWED_HOSTS to berth-example.fly.dev"),
+    ];
+    for (variable, value, fault, remedy) in cases {
+        let mut documents = documents.clone();
+        documents[0].content["env"][variable] = json!(value);
+        let found = rules::findings(&contract, &documents);
+        let [it] = &found[..] else {
+            panic!("{variable}={value}: {found:?}")
+        };
+        assert_eq!(it.place, "fly.toml: the variables");
+        assert!(it.fault.contains(fault), "{variable}={value}: {it:?}");
+        assert!(it.remedy.contains(remedy), "{variable}={value}: {it:?}");
+    }
+}
+
 /// Takes a variable out, in whichever way it is written.
 fn remove(variables: &mut Value, name: &str) {
     let is_named = |entry: &Value| match entry {

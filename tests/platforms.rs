@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -195,8 +195,8 @@ fn probe(contract: &Contract, container: &Container, address: SocketAddr) -> Res
             user_agent,
             version,
             accepts,
+            seconds,
             headers,
-            ..
         }) => {
             let mut request = format!(
                 "GET {path} HTTP/{version}\r\nHost: {host}\r\nUser-Agent: {user_agent}\r\n"
@@ -204,7 +204,14 @@ fn probe(contract: &Contract, container: &Container, address: SocketAddr) -> Res
             for (name, value) in headers {
                 request += &format!("{name}: {value}\r\n");
             }
+            let asked = Instant::now();
             let reply = wire::ask(address, request + "Connection: close\r\n\r\n");
+            let took = asked.elapsed();
+            if took > Duration::from_secs(*seconds) {
+                return Err(
+                    format!("the platform gives up after {seconds} s; it took {took:?}").into(),
+                );
+            }
             match accepts.iter().any(|it| it.has(reply.status)) {
                 true => Ok(()),
                 false => Err(format!("the probe got {reply:?}").into()),

@@ -73,9 +73,6 @@ pub struct Container {
     pub init: bool,
     pub architecture: String,
     pub start_seconds: u64,
-    /// "shell" where the platform has a shell run the command.
-    #[serde(default)]
-    pub entrypoint: Option<String>,
 }
 
 /// A request by HTTP, or a command inside of the container.
