@@ -2,8 +2,8 @@
 # Writes the parts of nginx's configuration that depend on the environment, then runs the command given (nginx).
 # usage: entrypoint.sh COMMAND [ARGUMENT…]
 # Reads ALLOWED_HOSTS, CLIENT_HEADER, CLIENT_TIMEOUT, DRAIN_SECONDS, KEEP_ALIVE, MAINTENANCE, MAX_BODY, MAX_REQUESTS,
-# REQUEST_ID_HEADER, STATIC_PREFIX and TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs). In the bundle, src/bundle.rs adds APP, the app's
-# socket, and BIND.
+# REQUEST_ID_HEADER, STATIC_PREFIX and TRUSTED_PROXIES, with the app's rules and defaults (src/config.rs). In the bundle,
+# src/bundle.rs adds APP, the app's socket, and BIND.
 set -eu
 
 out=/tmp/berth

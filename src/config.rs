@@ -194,9 +194,7 @@ impl Config {
         self.trusted_proxies = self.trusted_proxies.listening_on_unix(on_unix);
         self
     }
-}
 
-impl Config {
     /// What the platform calls the service is allowed without being told.
     fn with_public_names(
         mut self,

@@ -19,7 +19,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use actix_web::{dev::ServiceRequest, http::header::HeaderValue};
+use actix_web::{
+    dev::ServiceRequest,
+    http::header::{HeaderName, HeaderValue, X_FORWARDED_PROTO},
+};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::config::Config;
@@ -69,11 +72,11 @@ impl Client {
     /// Who asks, as far as the peer's forwarding headers count.
     pub fn of(request: &ServiceRequest) -> Self {
         let config = Config::of(request);
-        let lines = |name| request.headers().get_all(name).map(HeaderValue::as_bytes);
+        let lines = |name: &HeaderName| request.headers().get_all(name).map(HeaderValue::as_bytes);
         config.trusted_proxies.client(
             peer(request),
             lines(config.client_header.name()),
-            lines("x-forwarded-proto"),
+            lines(&X_FORWARDED_PROTO),
         )
     }
 }

@@ -171,24 +171,15 @@ fn wrong(fact: Fact, value: &Value) -> Option<Value> {
     })
 }
 
-/// The findings once the value at that place is another, or gone.
+/// The findings once the value at that place is another.
 fn findings_after(
     (_, contract, documents): &Platform,
     file: usize,
     place: &Place,
-    other: Option<Value>,
+    other: Value,
 ) -> Vec<rules::Finding> {
     let mut documents = documents.clone();
-    match other {
-        Some(other) => *documents[file].at(place) = other,
-        None => {
-            let (last, parent) = place.0.split_last().expect("not the whole file");
-            match documents[file].at(&Place(parent.to_vec())) {
-                Value::Array(list) => drop(list.remove(last.parse().unwrap())),
-                parent => drop(parent.as_object_mut().unwrap().remove(last)),
-            }
-        }
-    }
+    *documents[file].at(place) = other;
     rules::findings(contract, &documents)
 }
 
@@ -206,7 +197,7 @@ fn a_wrong_port_path_grace_signal_or_image_is_noticed_where_it_stands() {
                     let Some(other) = wrong(*fact, value) else {
                         continue;
                     };
-                    let found = findings_after(platform, number, &place, Some(other.clone()));
+                    let found = findings_after(platform, number, &place, other.clone());
                     let named = found
                         .iter()
                         .any(|it| it.place == format!("{}: {place}", file.name));
@@ -257,7 +248,7 @@ fn each_variable_that_a_file_sets_is_needed() {
                     for variable in document::variables(value).into_keys() {
                         let mut value = value.clone();
                         remove(&mut value, &variable);
-                        let found = findings_after(platform, number, &place, Some(value));
+                        let found = findings_after(platform, number, &place, value);
                         // Berth's own; but the image has the same port by itself.
                         let is_needed =
                             variable != "PORT" && VARIABLES.iter().any(|it| it.name == variable);
@@ -343,20 +334,42 @@ fn a_platforms_own_variables_tell_its_name_for_the_app() {
     }
 }
 
+/// Each value of what a platform does: its section, its key, and the source behind it.
+fn sourced(contract: &str) -> Vec<(&str, &str, &str)> {
+    let mut section = "container";
+    let (_, values) = contract.split_once("\n[container]\n").expect("[container]");
+    let mut found = Vec::new();
+    for line in values.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            let source = value
+                .split_once(" # ")
+                .map_or("", |(_, source)| source.trim());
+            found.push((section, key, source));
+        }
+    }
+    found
+}
+
+/// A platform's row of deploy/README.md.
+fn row(name: &str) -> String {
+    let table = text("deploy/README.md");
+    let link = format!("]({name}/README.md)");
+    let row = table.lines().find(|line| line.contains(&link));
+    row.unwrap_or_else(|| panic!("{name} has no row in deploy/README.md"))
+        .to_owned()
+}
+
 #[test]
 fn every_value_of_a_contract_has_its_source_behind_it() {
     for (name, ..) in all() {
         let contract = text(&format!("deploy/{name}/contract.toml"));
-        let (_, values) = contract.split_once("\n[container]\n").expect("[container]");
-        for line in values
-            .lines()
-            .filter(|line| line.contains(" = ") && !line.starts_with('#'))
-        {
-            let source = line
-                .rsplit_once(" # ")
-                .map(|(_, source)| source.trim())
-                .unwrap_or_default();
-            assert!(source.len() >= 8, "{name}: no source behind {line}");
+        for (section, key, source) in sourced(&contract) {
+            assert!(
+                source.len() >= 8,
+                "{name}: no source behind {key} of [{section}]"
+            );
         }
     }
 }
@@ -386,17 +399,13 @@ fn contracts_do_not_get_into_each_others_way() {
 
 #[test]
 fn each_platform_has_a_page_and_a_row_in_the_table() {
-    let table = text("deploy/README.md");
     for (name, contract, documents) in all() {
         let page = text(&format!("deploy/{name}/README.md"));
         assert!(page.lines().count() <= 60, "{name}: more than a page");
         for part in [&format!("make check PLATFORM={name}"), "make push IMAGE="] {
             assert!(page.contains(part), "{name}: no {part} in its README");
         }
-        let row = table
-            .lines()
-            .find(|line| line.contains(&format!("]({name}/README.md)")));
-        let row = row.unwrap_or_else(|| panic!("{name} has no row in deploy/README.md"));
+        let row = row(&name);
         assert!(row.contains(&contract.name), "{row}");
         for document in documents {
             assert!(
@@ -410,45 +419,26 @@ fn each_platform_has_a_page_and_a_row_in_the_table() {
 
 #[test]
 fn the_table_says_which_values_stand_in_no_document() {
-    let table = text("deploy/README.md");
     for (name, ..) in all() {
         let contract = text(&format!("deploy/{name}/contract.toml"));
-        let mut guesses: Vec<(String, Vec<&str>)> = Vec::new();
-        let mut section = "";
-        let (_, values) = contract.split_once("\n[container]\n").expect("[container]");
-        for line in ["[container]"].into_iter().chain(values.lines()) {
-            if let Some(name) = line
-                .strip_prefix('[')
-                .and_then(|line| line.strip_suffix(']'))
-            {
-                section = name;
-            } else if let Some((key, rest)) =
-                line.split_once(" = ").filter(|_| !line.starts_with('#'))
-            {
-                let source = rest.rsplit_once(" # ").map_or("", |(_, source)| source);
-                let source = if rest.contains(" # not documented") {
-                    "not documented"
-                } else {
-                    source
-                };
-                if source.contains("not documented") || source.contains("general knowledge") {
-                    match guesses.iter_mut().find(|(known, _)| known == section) {
-                        Some((_, keys)) => keys.push(key),
-                        None => guesses.push((section.to_owned(), vec![key])),
-                    }
-                }
+        let mut guesses: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (section, key, source) in sourced(&contract) {
+            if !source.contains("not documented") && !source.contains("general knowledge") {
+                continue;
+            }
+            match guesses.iter_mut().find(|(known, _)| *known == section) {
+                Some((_, keys)) => keys.push(key),
+                None => guesses.push((section, vec![key])),
             }
         }
-        let guesses = guesses
+        let sections = guesses
             .iter()
             .map(|(section, keys)| format!("{section}: {}", keys.join(", ")));
-        let guesses = guesses.collect::<Vec<_>>().join("; ");
-        let row = table
-            .lines()
-            .find(|line| line.contains(&format!("]({name}/README.md)")));
+        let guesses = sections.collect::<Vec<_>>().join("; ");
+        let row = row(&name);
         assert!(
-            row.is_some_and(|row| row.ends_with(&format!("| {guesses} |"))),
-            "{name}: {guesses} in {row:?}"
+            row.ends_with(&format!("| {guesses} |")),
+            "{name}: {guesses} in {row}"
         );
     }
 }

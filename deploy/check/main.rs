@@ -22,11 +22,16 @@ const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    let known = contract::platforms(Path::new(DEPLOY));
     let outcome = match &arguments[..] {
-        [platform] => check(platform),
+        [platform] if known.contains(platform) => check(platform),
+        [unknown] => Err(format!(
+            "There is no deploy/{unknown}. PLATFORM is one of: {}",
+            known.join(", ")
+        )),
         _ => Err(format!(
             "Which platform? make check PLATFORM=…, one of: {}",
-            contract::platforms(Path::new(DEPLOY)).join(", ")
+            known.join(", ")
         )),
     };
     outcome.unwrap_or_else(|error| {
@@ -36,13 +41,6 @@ fn main() -> ExitCode {
 }
 
 fn check(platform: &str) -> Result<ExitCode, String> {
-    let known = contract::platforms(Path::new(DEPLOY));
-    if !known.iter().any(|name| name == platform) {
-        let known = known.join(", ");
-        return Err(format!(
-            "There is no deploy/{platform}. PLATFORM is one of: {known}"
-        ));
-    }
     let folder: PathBuf = [DEPLOY, platform].iter().collect();
     let contract = Contract::read(&folder)?;
     let documents = contract.documents(&folder)?;

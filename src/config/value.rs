@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use actix_web::http::header::HeaderName;
+
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Address {
@@ -113,12 +115,15 @@ impl Display for Front {
 
 /// The name of a header.
 #[derive(Clone, Debug)]
-pub struct Header(String);
+pub struct Header {
+    text: String,
+    name: HeaderName,
+}
 
 impl Header {
-    /// It, for looking it up; its case does not matter.
-    pub fn name(&self) -> &str {
-        &self.0
+    /// It, for looking it up.
+    pub fn name(&self) -> &HeaderName {
+        &self.name
     }
 }
 
@@ -128,17 +133,23 @@ impl FromStr for Header {
     /// Narrower than RFC 9110 §5.1: nginx drops headers with other characters in their names.
     fn from_str(text: &str) -> Result<Self, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("not the name of a header; write one of letters, digits and hyphens, such as X-Real-IP".into())
+        let fits = text.len() <= 64 && text.bytes().all(plain);
+        match HeaderName::try_from(text) {
+            Ok(name) if fits => Ok(Self {
+                text: text.to_owned(),
+                name,
+            }),
+            _ => Err(
+                "not the name of a header; write one of letters, digits and hyphens, such as X-Real-IP"
+                    .into(),
+            ),
         }
     }
 }
 
 impl Display for Header {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(out)
+        self.text.fmt(out)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What goes wrong at a first deploy, found in the files: each finding says where, what, and what to do.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use berth::{
-    config::{Address, Config, Header, LogFormat},
+    config::{Address, Config, LogFormat, Seconds},
     health,
     hosts::Authority,
     proxies::{Client, Scheme},
@@ -151,8 +151,7 @@ fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, Stri
         }
         Fact::Probe => {
             let path = text.split_once('?').map_or(text.as_str(), |(path, _)| path);
-            let known = health::LIVE.into_iter().chain([health::READY]);
-            (!known.clone().any(|it| it == path)).then(|| {
+            (!is_health_path(path)).then(|| {
                 (
                     format!("{text} is no health path: it would be refused for its Host, or not be found"),
                     format!("Write {}: probes are answered there before the check of the host.", health::READY),
@@ -204,6 +203,10 @@ fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, Stri
         }
         Fact::Variables => None,
     }
+}
+
+fn is_health_path(path: &str) -> bool {
+    health::LIVE.contains(&path) || path == health::READY
 }
 
 fn is_moving(tag: &str) -> bool {
@@ -320,8 +323,7 @@ fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)>
         );
     }
 
-    let budget =
-        f64::from(seconds(config.drain_seconds) + seconds(config.shutdown_seconds)) + RESERVE;
+    let budget = seconds(config.drain_seconds) + seconds(config.shutdown_seconds) + RESERVE;
     if contract.stop.grace_seconds < budget {
         say(
             format!(
@@ -332,7 +334,7 @@ fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)>
         );
     }
 
-    let kept = f64::from(seconds(config.keep_alive));
+    let kept = seconds(config.keep_alive);
     if router.idle_seconds > 0.0 && kept > 0.0 && kept <= router.idle_seconds {
         say(
             format!(
@@ -345,7 +347,7 @@ fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)>
 
     let peer: IpAddr = router.address.parse().expect("the router's address");
     let header = |name: &str| router.header(name, CLIENT, "", "id");
-    let [client, scheme] = [config.client_header.name(), "x-forwarded-proto"]
+    let [client, scheme] = [config.client_header.name().as_str(), "x-forwarded-proto"]
         .map(|name| header(name).unwrap_or_default());
     let told = config.trusted_proxies.client(
         Some(peer),
@@ -373,7 +375,8 @@ fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)>
             ),
         );
     }
-    let id = config.request_id_header.0.as_ref().map(Header::name);
+    let id = config.request_id_header.0.as_ref();
+    let id = id.map(|header| header.name().as_str());
     match router.request_id.as_str() {
         "" if id.is_some() => say(
             format!("{platform} gives no id to a request, so a client could choose it"),
@@ -387,10 +390,7 @@ fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)>
         _ => {}
     }
     if let Some(Probe::Http { path, .. }) = &contract.probe
-        && !health::LIVE
-            .into_iter()
-            .chain([health::READY])
-            .any(|it| it == path)
+        && !is_health_path(path)
     {
         say(
             format!("the probe asks for {path}"),
@@ -406,8 +406,8 @@ fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)>
     found
 }
 
-fn seconds(time: berth::config::Seconds) -> f32 {
-    std::time::Duration::from(time).as_secs_f32()
+fn seconds(time: Seconds) -> f64 {
+    Duration::from(time).as_secs_f64()
 }
 
 fn names(headers: &BTreeMap<String, String>) -> String {

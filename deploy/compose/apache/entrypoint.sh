@@ -51,7 +51,8 @@ END
 
 # httpd knows no network of all addresses, but both its halves. Were it to read the header without knowing any proxy, it
 # would believe everyone.
-setting TRUSTED_PROXIES | tr , '\n' | sed 's,^0.0.0.0/0$,0.0.0.0/1\n128.0.0.0/1,; s,^::/0$,::/1\n8000::/1,' | awk -v header="$(setting CLIENT_HEADER)" '{
+setting TRUSTED_PROXIES | tr , '\n' | sed 's,^0.0.0.0/0$,0.0.0.0/1\n128.0.0.0/1,; s,^::/0$,::/1\n8000::/1,' |
+    awk -v header="$(setting CLIENT_HEADER)" '{
     if (NR == 1) print "RemoteIPHeader " header
     print "RemoteIPInternalProxy " $1
     print "SetEnvIfExpr \"%{CONN_REMOTE_ADDR} -ipmatch \047" $1 "\047\" is_trusted"
