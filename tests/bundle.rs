@@ -311,7 +311,12 @@ fn requests_are_served_during_the_drain_and_each_answer_is_the_last_of_its_conne
     let ready = |host| wire::get(address, "/health/ready?probe", host);
     assert_eq!(ready("localhost").status, 200);
     bundle.signal("TERM");
-    wait_for(|| (ready("localhost").status == 503).then_some(()));
+    // While nginx changes its configuration, workers with the old one and the new one take turns.
+    wait_for(|| {
+        (0..9)
+            .all(|_| ready("localhost").status == 503)
+            .then_some(())
+    });
     // As src/health.rs answers.
     for host in ["localhost", "elsewhere.example", "user@localhost", ""] {
         let reply = ready(host);
