@@ -27,7 +27,7 @@ use futures_util::{
     stream::{self, LocalBoxStream},
 };
 
-use crate::{config::Config, guard, refusal::closing};
+use crate::{config::Config, guard, health, refusal::closing};
 
 /// Bytes a second that a client may average without its patience running out.
 pub const RATE: f64 = 500.0;
@@ -38,11 +38,12 @@ type Bytes = Result<actix_web::web::Bytes, PayloadError>;
 pub async fn limit<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+) -> Result<ServiceResponse<EitherBody<EitherBody<B, BoxBody>, BoxBody>>, Error> {
     let body = request.take_payload();
     if matches!(body, Payload::None) || guard::ends_with_the_connection(request.head()) {
         request.set_payload(body);
-        return Ok(next.call(request).await?.map_into_left_body());
+        let answer = next.call(request).await?;
+        return Ok(answer.map_into_left_body().map_into_left_body());
     }
     let config = Config::of(&request);
     let (most, wait) = (config.max_body.bytes(), config.client_timeout.seconds());
@@ -60,7 +61,8 @@ pub async fn limit<B: MessageBody>(
         payload: Box::pin(read),
     });
 
-    let answer = next.call(request).await?;
+    // A probe with a body, too, is answered only now that there is a limit to it.
+    let answer = health::answer(request, next).await?;
     // What the service left unread is read, as nginx does it; actix would go on with an endless one for ever.
     if let Ok(rest) = Rc::try_unwrap(body) {
         let mut rest = rest.into_inner();

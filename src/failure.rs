@@ -7,7 +7,10 @@ use actix_web::{
     Error, HttpResponse, ResponseError,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::StatusCode,
+    http::{
+        StatusCode,
+        header::{ACCEPT, HeaderValue},
+    },
     middleware::Next,
 };
 use futures_util::FutureExt;
@@ -25,7 +28,7 @@ pub async fn contain<B: MessageBody>(
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
     let panicked = Panicked {
         scheme: Client::of(&request).scheme,
-        wants_page: wants_page(request.headers()),
+        accept: request.headers().get_all(ACCEPT).cloned().collect(),
     };
     let Ok(answer) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
         return Err(panicked.into());
@@ -47,7 +50,7 @@ pub async fn contain<B: MessageBody>(
 #[derive(Debug)]
 struct Panicked {
     scheme: Scheme,
-    wants_page: bool,
+    accept: Vec<HeaderValue>,
 }
 
 impl fmt::Display for Panicked {
@@ -60,7 +63,8 @@ impl ResponseError for Panicked {
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR);
         let page = Page::Status(answer.status());
-        let words = describe(answer.head_mut(), page, self.wants_page);
+        let wants_page = wants_page(self.accept.iter());
+        let words = describe(answer.head_mut(), page, wants_page);
         headers::add(answer.headers_mut(), self.scheme);
         answer.set_body(BoxBody::new(words))
     }

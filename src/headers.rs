@@ -2,6 +2,8 @@
 //!
 //! The one list for all: nginx has it from [`crate::front_files`].
 
+use std::sync::LazyLock;
+
 use actix_web::{
     Error,
     body::MessageBody,
@@ -32,6 +34,18 @@ pub const SECURITY: [(&str, &str); 5] = [
 /// The same over https alone: RFC 6797 §7.2 forbids it over http. Not for subdomains, which may be someone else's.
 pub const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000");
 
+/// [`SECURITY`] and [`HSTS`], made once: to look at each byte of them anew costs as much as all else here.
+static MADE: LazyLock<Vec<(HeaderName, HeaderValue)>> = LazyLock::new(|| {
+    let all = SECURITY.into_iter().chain([HSTS]);
+    all.map(|(name, value)| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    })
+    .collect()
+});
+
 /// Adds them to the answer.
 pub async fn set<B: MessageBody>(
     request: ServiceRequest,
@@ -45,11 +59,10 @@ pub async fn set<B: MessageBody>(
 
 /// Adds those that are not there.
 pub fn add(headers: &mut HeaderMap, scheme: Scheme) {
-    let hsts = (scheme == Scheme::Https).then_some(HSTS);
-    for (name, value) in SECURITY.into_iter().chain(hsts) {
-        let name = HeaderName::from_static(name);
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
+    let hsts = usize::from(scheme == Scheme::Https);
+    for (name, value) in &MADE[..SECURITY.len() + hsts] {
+        if !headers.contains_key(name) {
+            headers.insert(name.clone(), value.clone());
         }
     }
 }

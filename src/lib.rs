@@ -5,7 +5,7 @@
 //! 3. [`last`] ends a connection with the answer that was to be its last.
 //! 4. [`headers`] tells browsers how to treat the answer.
 //! 5. [`health`] answers the platform's probes before any check, because probes come with odd Hosts.
-//! 6. [`logging`] gives the request its id, and writes its line when the answer has gone out.
+//! 6. [`logging::access`] gives the request its id, and writes its line when the answer has gone out.
 //! 7. [`proxies`] says who really asked, believing forwarding headers from trusted peers alone.
 //! 8. [`refusal`] finds the words for an answer that is an error and has none.
 //! 9. [`body`] ends what is too large or too slow.
@@ -17,7 +17,7 @@
 //! 15. [`time`] is the service: **the one module that you replace**.
 //!
 //! Everything else ends in [`refusal`]. [`drain`] ends the process on SIGTERM, of which it tells the [`front`]. [`relief`]
-//! hangs up on whoever can't be accepted. [`healthcheck`] is the other side of [`health`]. [`front_files`] is what nginx
+//! hangs up on whoever can't be accepted. [`turns`] are taken with an nginx on the same machine. [`healthcheck`] is the other side of [`health`]. [`front_files`] is what nginx
 //! needs of all this, and [`bundle`] runs it behind an nginx in the same container.
 
 #![forbid(unsafe_code)]
@@ -46,3 +46,4 @@ pub mod relief;
 pub mod server;
 pub mod site;
 pub mod time;
+pub mod turns;

@@ -13,7 +13,7 @@ use berth::{
     config::{Config, EX_CONFIG, Warning},
     front_files, healthcheck,
     logging::{self, Log},
-    server, site, time,
+    server, site, time, turns,
 };
 
 const USAGE: &str = "\
@@ -93,6 +93,7 @@ fn log(config: &Config) -> Result<Log, Fault> {
 
 async fn serve() -> Result<(), Fault> {
     let config = configured()?;
+    turns::take(&config);
     let _log = log(&config)?;
     for file in site::hidden_files(&config) {
         log::warn!("the file {file} of the site can't be had: a health path has the same name");

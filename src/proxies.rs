@@ -20,6 +20,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use actix_web::{
+    HttpMessage,
     dev::ServiceRequest,
     http::header::{HeaderName, HeaderValue, X_FORWARDED_PROTO},
 };
@@ -68,16 +69,31 @@ pub enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// As in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 impl Client {
-    /// Who asks, as far as the peer's forwarding headers count.
+    /// Who asks, as far as the peer's forwarding headers count; found once, and kept among the request's extensions.
     pub fn of(request: &ServiceRequest) -> Self {
+        if let Some(known) = request.extensions().get() {
+            return *known;
+        }
         let config = Config::of(request);
         let lines = |name: &HeaderName| request.headers().get_all(name).map(HeaderValue::as_bytes);
-        config.trusted_proxies.client(
+        let client = config.trusted_proxies.client(
             peer(request),
             lines(config.client_header.name()),
             lines(&X_FORWARDED_PROTO),
-        )
+        );
+        request.extensions_mut().insert(client);
+        client
     }
 }
 
@@ -223,15 +239,5 @@ impl fmt::Display for TrustedProxies {
             }
         }
         Ok(())
-    }
-}
-
-/// As in a URL.
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        })
     }
 }

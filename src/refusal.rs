@@ -17,7 +17,7 @@ use actix_web::{
     dev::{Payload, RequestHead, ResponseHead, ServiceRequest, ServiceResponse},
     http::{
         ConnectionType, Method, StatusCode,
-        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, VARY},
+        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY},
     },
     middleware::Next,
     web::{self, Bytes},
@@ -117,7 +117,6 @@ pub async fn dress<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, Words>>, Error> {
-    let wants_page = wants_page(request.headers());
     let answer = next.call(request).await?;
     let status = answer.status();
     let is_error = status.is_client_error() || status.is_server_error();
@@ -129,6 +128,7 @@ pub async fn dress<B: MessageBody + 'static>(
     {
         return Ok(answer.map_body(|_, body| EitherBody::left(body)));
     }
+    let wants_page = wants_page(answer.request().headers().get_all(ACCEPT));
     let page = answer.response().extensions().get().copied();
     let page = page.unwrap_or(Page::Status(status));
     Ok(answer.map_body(|head, body| {
@@ -161,9 +161,8 @@ pub fn describe(head: &mut ResponseHead, page: Page, wants_page: bool) -> Bytes 
 
 /// Whether Accept names `text/html`, and not with a weight of nothing (RFC 9110 §12.5.1), as `nginx/conf.d/refusals.conf`
 /// has it. Programs that take `*/*` would rather have text.
-pub fn wants_page(headers: &HeaderMap) -> bool {
-    let mut ranges = headers
-        .get_all(ACCEPT)
+pub fn wants_page<'a>(accept: impl Iterator<Item = &'a HeaderValue>) -> bool {
+    let mut ranges = accept
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','));
     ranges.any(|range| {

@@ -15,7 +15,7 @@ use std::{
 use actix_web::{
     App, HttpServer,
     http::KeepAlive,
-    middleware::from_fn,
+    middleware::{Condition, from_fn},
     rt::time::timeout,
     web::{self, Data, ServiceConfig},
 };
@@ -29,7 +29,8 @@ use crate::{
     drain::{self, Drain, StopSignals},
     failure, guard, headers, health, last,
     load::{self, Load},
-    logging, maintenance, refusal,
+    logging::access,
+    maintenance, refusal,
     relief::{Listener, Relief},
     site,
 };
@@ -122,12 +123,13 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
             .wrap(from_fn(load::shed))
             .wrap(from_fn(site::serve))
             .wrap(from_fn(guard::check))
-            .wrap(from_fn(maintenance::refuse))
-            // Those with a body, once there is a limit to it.
-            .wrap(from_fn(health::answer))
+            .wrap(Condition::new(
+                shared.maintenance.0,
+                from_fn(maintenance::refuse),
+            ))
             .wrap(from_fn(body::limit))
             .wrap(from_fn(refusal::dress))
-            .wrap(from_fn(logging::access_line))
+            .wrap(from_fn(access::line))
             .wrap(from_fn(drain::note))
             .wrap(from_fn(health::answer))
             .wrap(from_fn(headers::set))

@@ -135,7 +135,7 @@ fn scheme() {
     );
     assert_eq!(seen.scheme, Scheme::Https);
     assert_eq!(
-        [Scheme::Http, Scheme::Https].map(|scheme| scheme.to_string()),
+        [Scheme::Http, Scheme::Https].map(Scheme::as_str),
         ["http", "https"]
     );
 }

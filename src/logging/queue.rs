@@ -13,6 +13,8 @@ use std::{
 
 /// Bytes that may wait.
 pub const ROOM: usize = 1 << 20;
+/// Lines that come within this time of each other are written together: to be woken costs more than to write.
+const GATHER: Duration = Duration::from_millis(10);
 /// At the end of the process the last lines have this long to be written.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -44,6 +46,21 @@ impl Queue {
             .name("log".into())
             .spawn(move || lines.write_all_that_come())?;
         Ok(queue)
+    }
+
+    /// Has a line wait, or drops it.
+    pub fn put(&self, line: &[u8]) {
+        let mut state = self.state();
+        if state.waiting.len() + line.len() > ROOM {
+            state.lost += 1;
+        } else {
+            let is_first = state.waiting.is_empty();
+            state.waiting.extend_from_slice(line);
+            drop(state);
+            if is_first {
+                self.0.changed.notify_all();
+            }
+        }
     }
 
     /// Waits until everything is written, but not for long.
@@ -78,7 +95,9 @@ impl Queue {
     fn take(&self, can_be_told: bool) -> (Vec<u8>, u64) {
         let none = |state: &mut State| state.waiting.is_empty();
         let waited = self.0.changed.wait_while(self.state(), none);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(waited);
+        thread::sleep(GATHER);
+        let mut state = self.state();
         state.is_writing = true;
         let lost = if can_be_told {
             mem::take(&mut state.lost)
@@ -95,14 +114,7 @@ impl Queue {
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut state = self.state();
-        if state.waiting.len() + line.len() > ROOM {
-            state.lost += 1;
-        } else {
-            state.waiting.extend_from_slice(line);
-            drop(state);
-            self.0.changed.notify_all();
-        }
+        self.put(line);
         Ok(line.len())
     }
 
