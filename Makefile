@@ -1,7 +1,7 @@
 # The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean logs rollout rollback push check test lossless mutants-front screenshot
+.PHONY: help up down clean logs rollout rollback push check test lossless mutants-front screenshot bench bench-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,3 +41,9 @@ mutants-front: ## take out of nginx and the drain one line at a time, and show w
 
 screenshot: ## remake docs/clock.png, the README's picture
 	@tests/image.sh browser && cargo test --quiet --locked --test screenshot
+
+bench: ## measure Berth beside other servers, and write bench/results.md (ONLY=a group, or a part of a server's name)
+	@bench/images.sh && cargo run --quiet --locked --example bench -- "$(ONLY)"
+
+bench-check: ## measure what a change may have made slower, and hold it to the bars
+	@bench/images.sh && cargo run --quiet --locked --example bench -- --check

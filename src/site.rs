@@ -73,12 +73,8 @@ pub fn hidden_files(config: &Config) -> Vec<String> {
 fn answer(request: &mut ServiceRequest, name: &Path) -> Option<HttpResponse> {
     let folder = Config::of(request).static_dir.0.clone();
     let whole = file(&folder, name)?;
-    let Some(variant) = variant::choose(request, &folder, name) else {
+    let Some((variant, file)) = variant::choose(request, &folder, name, whole) else {
         return Some(refused(StatusCode::NOT_ACCEPTABLE));
-    };
-    let file = match variant.folder(&folder) {
-        Some(folder) => file(&folder, name)?,
-        None => whole,
     };
     let file = NamedFile::open(file).ok()?;
     let tag = condition::tag(&file)?;

@@ -55,7 +55,7 @@ check_shellcheck() {
 
 check_hadolint() {
     # DL3008: time zones should be the newest. DL4006: `sed` ends the pipes; cargo refuses what it makes of nothing.
-    hadolint --ignore DL3008 --ignore DL4006 Dockerfile deploy/*/Dockerfile tests/browser/Dockerfile tests/registry/Dockerfile tests/kamal/Dockerfile
+    hadolint --ignore DL3008 --ignore DL4006 Dockerfile deploy/*/Dockerfile tests/browser/Dockerfile tests/registry/Dockerfile tests/kamal/Dockerfile bench/Dockerfile
 }
 
 check_yamllint() {
@@ -74,11 +74,11 @@ check_schema() {
 check_zizmor() { zizmor --offline --strict-collection .github; }
 check_checkov() {
     # CKV_DOCKER_7: it takes `scratch` for an image without a tag; hadolint (DL3006, DL3007) looks at the others.
-    # tests/load, tests/browser, tests/registry, tests/kamal: images that no one ships. deploy/heroku, deploy/dokku: the
+    # bench, tests/load, tests/browser, tests/registry, tests/kamal: images that no one ships. deploy/heroku, deploy/dokku: the
     # shipped one as it is.
     checkov --quiet --compact --skip-download --framework dockerfile github_actions --skip-check CKV_DOCKER_7 \
         --directory . --skip-path target --skip-path tests/load --skip-path tests/browser --skip-path tests/registry \
-        --skip-path tests/kamal --skip-path deploy/heroku --skip-path deploy/dokku
+        --skip-path tests/kamal --skip-path bench --skip-path deploy/heroku --skip-path deploy/dokku
 }
 check_compose() {
     docker compose config --quiet

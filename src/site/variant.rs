@@ -44,23 +44,34 @@ impl Variant {
     }
 }
 
-/// The one of those that are there which the client likes best; of equals, the smallest. None if it takes none of them
-/// (RFC 9110 §12.5.3).
-pub fn choose(request: &ServiceRequest, folder: &Path, name: &Path) -> Option<Variant> {
+/// The one of those that are there which the client likes best, and where it is; of equals, the smallest. None if it takes
+/// none of them (RFC 9110 §12.5.3). `whole` is the file `name` of `folder` as it is.
+pub fn choose(
+    request: &ServiceRequest,
+    folder: &Path,
+    name: &Path,
+    whole: PathBuf,
+) -> Option<(Variant, PathBuf)> {
     let Some(accepted) = request.get_header::<AcceptEncoding>() else {
-        return Some(Variant::Identity);
+        return Some((Variant::Identity, whole));
     };
-    let is_there = |variant: &Variant| {
-        let folder = variant.folder(folder);
-        folder.is_none_or(|folder| file(&folder, name).is_some())
-    };
+    let compressed = [Variant::Brotli, Variant::Gzip];
+    let compressed =
+        compressed.map(|variant| Some((variant, file(&variant.folder(folder)?, name)?)));
+    let there = compressed
+        .into_iter()
+        .flatten()
+        .chain([(Variant::Identity, whole)]);
+    let mut there: Vec<_> = there.collect();
     let encoding = |variant: Variant| match variant.coding() {
         Some(coding) => Encoding::Known(coding),
         None => Encoding::identity(),
     };
-    let variants = [Variant::Brotli, Variant::Gzip, Variant::Identity];
-    let mut there = variants.into_iter().filter(is_there);
-    let supported: Vec<_> = there.clone().map(encoding).collect();
+    let supported: Vec<_> = there
+        .iter()
+        .map(|(variant, _)| encoding(*variant))
+        .collect();
     let chosen = accepted.negotiate(supported.iter())?;
-    there.find(|variant| encoding(*variant) == chosen)
+    let place = supported.iter().position(|it| *it == chosen)?;
+    Some(there.swap_remove(place))
 }

@@ -1,0 +1,3 @@
+//! Ends at once: what starting a container costs with nothing in it.
+
+fn main() {}
