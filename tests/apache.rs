@@ -202,16 +202,26 @@ fn a_mistake_in_the_environment_is_told_at_the_start() {
 }
 
 /// Runs `event` under load, and prints a row of the table in deploy/compose/apache/README.md.
-fn measure(event: &str, action: impl FnOnce(&Counted)) {
+fn measure(event: &str, action: impl Fn(&Counted)) {
     let _alone = ALONE.lock();
     image("berth-apache");
     let files = "docker-compose.yml:tests/load/compose.yml:deploy/compose/apache.yml";
-    let stack = Counted::behind("apache", files, &[]);
-    let report = stack.under_load(From::Network, &Options::default(), || {
-        thread::sleep(Duration::from_secs(2));
-        action(&stack);
-        thread::sleep(Duration::from_secs(3));
-    });
+    let once = || {
+        let stack = Counted::behind("apache", files, &[]);
+        stack.under_load(From::Network, &Options::default(), || {
+            thread::sleep(Duration::from_secs(2));
+            action(&stack);
+            thread::sleep(Duration::from_secs(3));
+        })
+    };
+    let mut report = once();
+    for _ in 0..2 {
+        // A machine that stalls under the load says nothing of Apache.
+        if !report.was_offered() {
+            println!("measured again: {report}");
+            report = once();
+        }
+    }
     let (total, lost) = (report.outcome.total, report.lost() as u64);
     println!("| {event} | {total} | {lost} |\n{report}");
     assert!(report.faults.is_empty(), "nothing twice: {report}");

@@ -398,7 +398,7 @@ impl Report {
     }
 
     /// A load that came to a standstill proves nothing.
-    fn was_offered(&self) -> bool {
+    pub fn was_offered(&self) -> bool {
         self.outcome.total > 0 && self.outcome.unoffered * 10 <= self.outcome.total
     }
 
