@@ -1,6 +1,6 @@
 //! The bars: what Berth promises of what is measured here, as ratios of what was measured in the same run.
 
-use std::fmt;
+use std::{fmt, slice};
 
 use crate::{
     Outcome, growth,
@@ -193,18 +193,14 @@ pub fn requests() -> Vec<Bar> {
         let of = |name: &str, logs| format!("requests/{name}/logs {logs}");
         let (on, off) = (of(server, "on"), of(server, "off"));
         let json = of(&format!("{server}-json"), "on");
-        bars.push(ratio(
-            &format!("{server}: logs on / off"),
-            std::slice::from_ref(&on),
-            &[off],
-            1.15,
-        ));
-        bars.push(ratio(
-            &format!("{server}: JSON / text"),
-            &[json],
-            &[on],
-            1.15,
-        ));
+        let pairs = [
+            ("logs on / off", &on, off),
+            ("JSON / text", &json, on.clone()),
+        ];
+        for (what, over, under) in pairs {
+            let what = format!("{server}: {what}");
+            bars.push(ratio(&what, slice::from_ref(over), &[under], 1.15));
+        }
     }
     bars
 }

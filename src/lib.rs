@@ -17,8 +17,9 @@
 //! 15. [`time`] is the service: **the one module that you replace**.
 //!
 //! Everything else ends in [`refusal`]. [`drain`] ends the process on SIGTERM, of which it tells the [`front`]. [`relief`]
-//! hangs up on whoever can't be accepted. [`turns`] are taken with an nginx on the same machine. [`healthcheck`] is the other side of [`health`]. [`front_files`] is what nginx
-//! needs of all this, and [`bundle`] runs it behind an nginx in the same container.
+//! hangs up on whoever can't be accepted. [`turns`] are taken with an nginx on the same machine. [`healthcheck`] is the
+//! other side of [`health`]. [`front_files`] is what nginx needs of all this, and [`bundle`] runs it behind an nginx in the
+//! same container.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
