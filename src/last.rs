@@ -1,6 +1,6 @@
 //! Ends a connection with the answer that is said to be its last: what a client sends behind it "MUST NOT" be processed
 //! (RFC 9112 §9.6). actix would go on with what it has read by then, and stay connected. While the process drains, every
-//! answer is the last.
+//! answer is the last. And a client that sends many requests at once has its turn with others, not before them.
 
 use std::{any::Any, cell::Cell, convert::Infallible, time::Duration};
 
@@ -14,6 +14,7 @@ use actix_web::{
     web::Bytes,
 };
 use futures_util::stream;
+use tokio::task::coop::consume_budget;
 
 use crate::drain::Drain;
 
@@ -29,11 +30,14 @@ pub fn connected(_: &dyn Any, connection: &mut Extensions) {
     connection.insert(Ended::default());
 }
 
-/// Cuts the connection if it has had its last answer, and notes whether this is the one.
+/// Cuts the connection if it has had its last answer, and notes whether this is the one. Every so many requests, others
+/// have their turn.
 pub async fn cut<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    // actix goes on for as long as requests are there and answers ready.
+    consume_budget().await;
     if request
         .conn_data::<Ended>()
         .is_some_and(|ended| ended.0.get())

@@ -7,7 +7,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -16,6 +16,7 @@ use actix_web::{HttpResponse, rt::time::sleep, web};
 use common::{
     Solo, Stack,
     service::serve,
+    solo::wait_for,
     stack::docker,
     wire::{self, PATIENCE, Reply},
 };
@@ -140,17 +141,19 @@ impl Attack {
             if Instant::now() > deadline {
                 break false;
             }
-            match socket.write(&pending) {
-                Ok(sent) => drop(pending.drain(..sent)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE / 50),
-                Err(_) => break true,
-            }
+            // Before it sends more: of what is refused, the answer may still be there to read.
             let mut bytes = [0; 4096];
             match self.reads.then(|| socket.read(&mut bytes)) {
                 Some(Ok(0)) => break true,
                 Some(Ok(length)) => got.extend_from_slice(&bytes[..length]),
                 Some(Err(error)) if error.kind() != ErrorKind::WouldBlock => break true,
                 _ => {}
+            }
+            match socket.write(&pending) {
+                Ok(sent) => drop(pending.drain(..sent)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE / 50),
+                Err(_) if self.reads => {}
+                Err(_) => break true,
             }
             if pending.is_empty() {
                 thread::sleep(self.pause);
@@ -174,7 +177,8 @@ fn all_are_ended(address: SocketAddr, attacks: &[&Attack]) {
     let faults = thread::scope(|scope| {
         let visitor = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                assert_eq!(home(address).status, 200);
+                let answer = home(address);
+                assert_eq!(answer.status, 200, "{answer:?}");
                 thread::sleep(PAUSE / 10);
             }
         });
@@ -309,6 +313,56 @@ fn the_app_alone_sheds_what_is_too_much() {
 async fn slow() -> HttpResponse {
     sleep(PAUSE / 10).await;
     HttpResponse::Ok().finish()
+}
+
+/// How far the test below has come: the handlers and the client wait for each other.
+static STEP: AtomicUsize = AtomicUsize::new(0);
+/// Requests that one client sends at once.
+const MANY: usize = 1000;
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+
+/// Does this step of the test, and waits for the next, which somebody else does.
+fn step(number: usize) {
+    STEP.store(number, Ordering::SeqCst);
+    wait_for(|| (STEP.load(Ordering::SeqCst) > number).then_some(()));
+}
+
+#[test]
+fn many_requests_at_once_leave_others_their_turn() {
+    let address = serve(&[("WEB_CONCURRENCY", "1")], |app| {
+        let held = || async {
+            step(1);
+            HttpResponse::Ok()
+        };
+        let many = || async {
+            if ANSWERED.fetch_add(1, Ordering::SeqCst) == 0 {
+                step(3);
+            }
+            HttpResponse::Ok()
+        };
+        let other = || async { ANSWERED.load(Ordering::SeqCst).to_string() };
+        app.route("/held", web::get().to(held))
+            .route("/many", web::get().to(many))
+            .route("/other", web::get().to(other));
+    });
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let reached = |number| wait_for(|| (STEP.load(Ordering::SeqCst) == number).then_some(()));
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(request("/held").as_bytes()).unwrap();
+    reached(1);
+    let many = request("/many").repeat(MANY);
+    socket.write_all(many.as_bytes()).unwrap();
+    STEP.store(2, Ordering::SeqCst);
+    reached(3);
+    let mut other = TcpStream::connect(address).unwrap();
+    other.write_all(request("/other").as_bytes()).unwrap();
+    thread::sleep(PAUSE); // until the worker has been handed it
+    STEP.store(4, Ordering::SeqCst);
+    let mut answer = [0; 4096];
+    let length = other.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    let before: usize = answer.rsplit('\n').next().unwrap().parse().unwrap();
+    assert!(before < MANY / 2, "after {before} of {MANY}");
 }
 
 #[test]
