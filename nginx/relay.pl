@@ -10,8 +10,8 @@ use Fcntl;
 my $room = 1 << 20;
 # Lines that come within these seconds of each other are passed on together: to be woken costs more than to read.
 my $gather = 0.01;
-# Linux's F_SETPIPE_SZ, for as much as may come meanwhile; where that is too much for the machine, nginx waits a little.
-fcntl(STDIN, 1031, $room);
+# For as much as may come meanwhile; where that is too much for the machine, nginx waits a little.
+fcntl(STDIN, Fcntl::F_SETPIPE_SZ(), $room);
 
 # stderr is one with nginx's, which goes without a line of its own that is not taken.
 for my $out (*STDOUT, *STDERR) {
