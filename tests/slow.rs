@@ -332,13 +332,13 @@ fn many_requests_at_once_leave_others_their_turn() {
     let address = serve(&[("WEB_CONCURRENCY", "1")], |app| {
         let held = || async {
             step(1);
-            HttpResponse::Ok()
+            HttpResponse::Ok().finish()
         };
         let many = || async {
             if ANSWERED.fetch_add(1, Ordering::SeqCst) == 0 {
                 step(3);
             }
-            HttpResponse::Ok()
+            HttpResponse::Ok().finish()
         };
         let other = || async { ANSWERED.load(Ordering::SeqCst).to_string() };
         app.route("/held", web::get().to(held))
