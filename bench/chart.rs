@@ -132,6 +132,15 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A round count with SI's prefix: `10k`.
+pub fn short(count: u32) -> String {
+    match count {
+        0..1_000 => count.to_string(),
+        1_000..1_000_000 => format!("{}k", count / 1_000),
+        _ => format!("{}M", count / 1_000_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +149,12 @@ mod tests {
     fn three_digits_count() {
         let shown = [0.0, 1.234, 12.34, 123.4, 12345.6].map(number);
         assert_eq!(shown, ["0", "1.23", "12.3", "123", "12346"]);
+    }
+
+    #[test]
+    fn steps_are_short() {
+        let shown = [16, 1_000, 100_000, 10_000_000].map(short);
+        assert_eq!(shown, ["16", "1k", "100k", "10M"]);
     }
 
     #[test]

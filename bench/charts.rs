@@ -108,7 +108,7 @@ fn panels(results: &Results) -> Vec<Panel> {
             Some(panel) => panel.lines.push(values),
             None => panels.push(Panel {
                 title: title.to_owned(),
-                steps: points.iter().map(|(x, _)| x.to_string()).collect(),
+                steps: points.iter().map(|(x, _)| chart::short(*x)).collect(),
                 lines: vec![values],
             }),
         }
