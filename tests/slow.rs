@@ -321,10 +321,14 @@ static STEP: AtomicUsize = AtomicUsize::new(0);
 const MANY: usize = 1000;
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 
+fn reached(number: usize) {
+    wait_for(|| (STEP.load(Ordering::SeqCst) >= number).then_some(()));
+}
+
 /// Does this step of the test, and waits for the next, which somebody else does.
 fn step(number: usize) {
     STEP.store(number, Ordering::SeqCst);
-    wait_for(|| (STEP.load(Ordering::SeqCst) > number).then_some(()));
+    reached(number + 1);
 }
 
 #[test]
@@ -346,22 +350,16 @@ fn many_requests_at_once_leave_others_their_turn() {
             .route("/other", web::get().to(other));
     });
     let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let reached = |number| wait_for(|| (STEP.load(Ordering::SeqCst) == number).then_some(()));
     let mut socket = TcpStream::connect(address).unwrap();
     socket.write_all(request("/held").as_bytes()).unwrap();
     reached(1);
     let many = request("/many").repeat(MANY);
     socket.write_all(many.as_bytes()).unwrap();
-    STEP.store(2, Ordering::SeqCst);
-    reached(3);
-    let mut other = TcpStream::connect(address).unwrap();
-    other.write_all(request("/other").as_bytes()).unwrap();
+    step(2);
+    let other = thread::spawn(move || wire::get(address, "/other", "localhost"));
     thread::sleep(PAUSE); // until the worker has been handed it
     STEP.store(4, Ordering::SeqCst);
-    let mut answer = [0; 4096];
-    let length = other.read(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-    let before: usize = answer.rsplit('\n').next().unwrap().parse().unwrap();
+    let before: usize = other.join().unwrap().text().parse().unwrap();
     assert!(before < MANY / 2, "after {before} of {MANY}");
 }
 
