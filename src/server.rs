@@ -32,7 +32,7 @@ use crate::{
     logging::access,
     maintenance, refusal,
     relief::{Listener, Relief},
-    site,
+    site::{self, folder::Folders},
 };
 
 /// Connections that may wait to be accepted.
@@ -117,6 +117,7 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
             .app_data(shared.clone())
             .app_data(shared_drain.clone())
             .app_data(load.clone())
+            .app_data(Folders::new(&shared))
             .configure(service)
             .default_service(web::to(refusal::last_resort))
             .wrap(from_fn(failure::contain))

@@ -13,6 +13,7 @@
 //! 6. [`condition`]: all of it, a range, or nothing because the client has it already.
 
 pub mod condition;
+pub mod folder;
 pub mod variant;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::{config::Config, health};
 use condition::Verdict;
+use folder::Folders;
 use variant::Variant;
 
 /// What may stand in a path beside letters and digits (RFC 3986 §3.3).
@@ -60,9 +62,10 @@ pub async fn serve<B: MessageBody>(
 /// Files that can never be had because a health path of the same name comes first.
 pub fn hidden_files(config: &Config) -> Vec<String> {
     let paths = health::LIVE.iter().chain([&health::READY]);
+    let folders = Folders::new(config);
     let is_file = |path: &str| {
         let name = name(&Method::GET, path, config);
-        name.is_some_and(|name| file(&config.static_dir.0, &name).is_some())
+        name.is_some_and(|name| folders.file(Variant::Identity, &name).is_some())
     };
     paths
         .filter(|path| is_file(path))
@@ -71,12 +74,11 @@ pub fn hidden_files(config: &Config) -> Vec<String> {
 }
 
 fn answer(request: &mut ServiceRequest, name: &Path) -> Option<HttpResponse> {
-    let folder = Config::of(request).static_dir.0.clone();
-    let whole = file(&folder, name)?;
-    let Some((variant, file)) = variant::choose(request, &folder, name, whole) else {
+    let whole = Folders::of(request).file(Variant::Identity, name)?;
+    let Some((variant, file)) = variant::choose(request, name, whole) else {
         return Some(refused(StatusCode::NOT_ACCEPTABLE));
     };
-    let file = NamedFile::open(file).ok()?;
+    let file = NamedFile::from_file(file, name).ok()?;
     let tag = condition::tag(&file)?;
     let mut answer = match condition::judge(request, &tag, file.metadata().len()) {
         Verdict::Send => content(file, request, variant),
@@ -122,21 +124,6 @@ fn content(file: NamedFile, request: &ServiceRequest, variant: Variant) -> HttpR
         answer.headers_mut().remove(ACCEPT_RANGES);
     }
     answer
-}
-
-/// The file's path, if `name` is a regular one in `folder` with no symbolic link on the way from there.
-fn file(folder: &Path, name: &Path) -> Option<PathBuf> {
-    let mut path = folder.to_owned();
-    let mut is_file = false;
-    for part in name {
-        path.push(part);
-        let found = path.symlink_metadata().ok()?;
-        if found.is_symlink() {
-            return None;
-        }
-        is_file = found.is_file();
-    }
-    is_file.then_some(path)
 }
 
 /// The name below the site's folder that a request asks for, if it can be for a file.

@@ -8,6 +8,7 @@ use std::{
     net::TcpStream,
     os::unix::fs::symlink,
     path::Path,
+    process::Command,
     thread,
     time::Duration,
 };
@@ -16,6 +17,8 @@ use common::{
     Solo, Stack,
     container::nginx_image,
     fixture::{Entry, Fixture},
+    solo::wait_for,
+    stack::run,
     wire,
 };
 use tempfile::TempDir;
@@ -81,6 +84,28 @@ fn no_link_is_followed() {
     for path in ["/link.txt", "/linked/file.txt", "/outside.txt"] {
         assert_eq!(status(&app, path), 404, "{path}");
     }
+}
+
+#[test]
+fn another_folder_can_take_the_place_of_the_first() {
+    let folder = site(&["sites/now/first", "sites/next/second"]);
+    let sites = folder.path().join("sites");
+    let app = serve(&sites.join("now"));
+    assert_eq!(status(&app, "/first"), 200);
+    fs::rename(sites.join("now"), sites.join("old")).unwrap();
+    fs::rename(sites.join("next"), sites.join("now")).unwrap();
+    // Each worker thread finds out by itself.
+    wait_for(|| (status(&app, "/second") == 200).then_some(()));
+    wait_for(|| (status(&app, "/first") == 404).then_some(()));
+}
+
+#[test]
+fn a_pipe_is_no_file_and_is_not_waited_for() {
+    let folder = site(&["file"]);
+    run(Command::new("mkfifo").arg(folder.path().join("pipe")));
+    let app = serve(folder.path());
+    assert_eq!(status(&app, "/pipe"), 404);
+    assert_eq!(status(&app, "/file"), 200);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //! made by `deploy/site`) where the same names are found, if that saves anything. A folder without siblings has
 //! none: `cargo run` serves what is there.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use actix_web::{
     HttpMessage,
@@ -10,7 +13,7 @@ use actix_web::{
     http::header::{AcceptEncoding, ContentEncoding, Encoding},
 };
 
-use super::file;
+use super::folder::Folders;
 
 /// As the file is, or compressed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,9 @@ pub enum Variant {
 }
 
 impl Variant {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Identity, Self::Brotli, Self::Gzip];
+
     /// The value of Content-Encoding.
     pub fn coding(self) -> Option<ContentEncoding> {
         match self {
@@ -33,31 +39,25 @@ impl Variant {
         }
     }
 
-    /// Where the compressed files of the site in `folder` are.
-    pub fn folder(self, folder: &Path) -> Option<PathBuf> {
-        let extension = match self {
-            Self::Identity => return None,
-            Self::Brotli => "br",
-            Self::Gzip => "gzip",
-        };
-        Some(folder.with_added_extension(extension))
+    /// Where the files of the site in `folder` are in this form.
+    pub fn folder(self, folder: &Path) -> PathBuf {
+        match self {
+            Self::Identity => folder.to_owned(),
+            Self::Brotli => folder.with_added_extension("br"),
+            Self::Gzip => folder.with_added_extension("gzip"),
+        }
     }
 }
 
-/// The one of those that are there which the client likes best, and where it is; of equals, the smallest. None if it takes
-/// none of them (RFC 9110 §12.5.3). `whole` is the file `name` of `folder` as it is.
-pub fn choose(
-    request: &ServiceRequest,
-    folder: &Path,
-    name: &Path,
-    whole: PathBuf,
-) -> Option<(Variant, PathBuf)> {
+/// The one of those that are there which the client likes best; of equals, the smallest. None if it takes none of them
+/// (RFC 9110 §12.5.3). `whole` is the file `name` as it is.
+pub fn choose(request: &ServiceRequest, name: &Path, whole: File) -> Option<(Variant, File)> {
     let Some(accepted) = request.get_header::<AcceptEncoding>() else {
         return Some((Variant::Identity, whole));
     };
+    let folders = Folders::of(request);
     let compressed = [Variant::Brotli, Variant::Gzip];
-    let compressed =
-        compressed.map(|variant| Some((variant, file(&variant.folder(folder)?, name)?)));
+    let compressed = compressed.map(|variant| Some((variant, folders.file(variant, name)?)));
     let there = compressed
         .into_iter()
         .flatten()
