@@ -17,11 +17,11 @@
 //! 15. [`time`] is the service: **the one module that you replace**.
 //!
 //! Everything else ends in [`refusal`]. [`drain`] ends the process on SIGTERM, of which it tells the [`front`]. [`relief`]
-//! hangs up on whoever can't be accepted. [`turns`] are taken with an nginx on the same machine. [`healthcheck`] is the
-//! other side of [`health`]. [`front_files`] is what nginx needs of all this, and [`bundle`] runs it behind an nginx in the
-//! same container.
+//! hangs up on whoever can't be accepted. [`memory`] that a load has left goes back to the system. [`turns`] are taken with
+//! an nginx on the same machine. [`healthcheck`] is the other side of [`health`]. [`front_files`] is what nginx needs of all
+//! this, and [`bundle`] runs it behind an nginx in the same container.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod body;
@@ -40,6 +40,7 @@ pub mod last;
 pub mod load;
 pub mod logging;
 pub mod maintenance;
+pub mod memory;
 pub mod platforms;
 pub mod proxies;
 pub mod refusal;

@@ -30,7 +30,7 @@ use crate::{
     failure, guard, headers, health, last,
     load::{self, Load},
     logging::access,
-    maintenance, refusal,
+    maintenance, memory, refusal,
     relief::{Listener, Relief},
     site::{self, folder::Folders},
 };
@@ -59,6 +59,7 @@ impl Server {
     /// Serves until the process is told to stop and the requests in flight are done, or out of time.
     pub async fn run(self) -> io::Result<()> {
         let handle = self.actix.handle();
+        actix_web::rt::spawn(memory::give_back());
         let drained = pin!(self.stop.drained(self.drain, self.config));
         let ended = match select(self.actix, drained).await {
             Either::Left((ended, _)) => ended,

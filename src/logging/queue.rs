@@ -13,6 +13,9 @@ use std::{
 
 /// Bytes that may wait.
 pub const ROOM: usize = 1 << 20;
+/// Bytes that they share an allocation with. One of 128 KiB or more, once freed, would have glibc keep more of all that is
+/// freed from then on (mallopt(3), `M_MMAP_THRESHOLD`).
+const BLOCK: usize = 64 << 10;
 /// Lines that come within this time of each other are written together: to be woken costs more than to write.
 const GATHER: Duration = Duration::from_millis(10);
 /// At the end of the process the last lines have this long to be written.
@@ -30,7 +33,10 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    waiting: Vec<u8>,
+    /// Blocks of whole lines.
+    waiting: Vec<Vec<u8>>,
+    /// Of all of them.
+    bytes: usize,
     /// Some lines have left `waiting`, and are not written yet.
     is_writing: bool,
     /// Lines that were dropped, and that nobody has been told of.
@@ -51,11 +57,11 @@ impl Queue {
     /// Has a line wait, or drops it.
     pub fn put(&self, line: &[u8]) {
         let mut state = self.state();
-        if state.waiting.len() + line.len() > ROOM {
+        if state.bytes + line.len() > ROOM {
             state.lost += 1;
         } else {
             let is_first = state.waiting.is_empty();
-            state.waiting.extend_from_slice(line);
+            state.add(line);
             drop(state);
             if is_first {
                 self.0.changed.notify_all();
@@ -76,12 +82,12 @@ impl Queue {
     fn write_all_that_come(&self) {
         let mut works = true;
         loop {
-            let (lines, lost) = self.take(works);
+            let (blocks, lost) = self.take(works);
             if lost > 0 {
                 // Waits in its turn: it has room, for everything else has just been taken.
                 log::warn!("{lost} lines of the log could not be written, and are lost");
             }
-            let unwritten = write(&lines);
+            let unwritten = write(&blocks);
             works = unwritten == 0;
             let mut state = self.state();
             state.lost += unwritten;
@@ -92,7 +98,7 @@ impl Queue {
     }
 
     /// Waits for lines. With them comes how many were lost, if that can be told.
-    fn take(&self, can_be_told: bool) -> (Vec<u8>, u64) {
+    fn take(&self, can_be_told: bool) -> (Vec<Vec<u8>>, u64) {
         let none = |state: &mut State| state.waiting.is_empty();
         let waited = self.0.changed.wait_while(self.state(), none);
         drop(waited);
@@ -104,11 +110,26 @@ impl Queue {
         } else {
             0
         };
+        state.bytes = 0;
         (mem::take(&mut state.waiting), lost)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, line: &[u8]) {
+        self.bytes += line.len();
+        match self.waiting.last_mut() {
+            Some(block) if block.len() + line.len() <= BLOCK => block.extend_from_slice(line),
+            _ => {
+                let mut block = Vec::with_capacity(BLOCK);
+                block.extend_from_slice(line);
+                self.waiting.push(block);
+            }
+        }
     }
 }
 
@@ -124,7 +145,20 @@ impl Write for Queue {
 }
 
 /// Returns how many lines could not be written, be it in part.
-fn write(mut lines: &[u8]) -> u64 {
+fn write(blocks: &[Vec<u8>]) -> u64 {
+    let mut unwritten = 0;
+    for block in blocks {
+        let rest = match unwritten {
+            0 => write_some(block),
+            _ => block,
+        };
+        unwritten += rest.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    }
+    unwritten
+}
+
+/// Returns what could not be written.
+fn write_some(mut lines: &[u8]) -> &[u8] {
     while !lines.is_empty() {
         match io::stderr().write(lines) {
             Ok(0) => break,
@@ -133,5 +167,5 @@ fn write(mut lines: &[u8]) -> u64 {
             Err(_) => break,
         }
     }
-    lines.iter().filter(|&&byte| byte == b'\n').count() as u64
+    lines
 }
