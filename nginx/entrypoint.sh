@@ -117,6 +117,8 @@ else
         print "server app:8080 resolve backup max_fails=0;"
     }' > "$out/replicas.conf"
 fi
+# Each request that is passed on has a connection, which is kept for the next: else a burst would open most of them anew.
+echo "keepalive $requests;" >> "$out/replicas.conf"
 
 # The CPU quota of the container's cgroup (v2, else v1), at least 1; without one, what the machine has.
 cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us 2>/dev/null |

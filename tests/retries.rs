@@ -25,6 +25,8 @@ const SOON: [(&str, &str); 2] = [
 ];
 /// In which every replica has had its turn.
 const ROUND: usize = 6;
+/// At the same time, and more than nginx keeps connections for by itself.
+const MANY: usize = 100;
 const BAD_GATEWAY: (u16, &str) = (502, "502 Bad Gateway");
 const GATEWAY_TIMEOUT: (u16, &str) = (504, "504 Gateway Timeout");
 
@@ -150,6 +152,27 @@ fn a_replica_with_much_to_do_gets_less() {
     assert_eq!(stage.puppets[0].had("PUT /hanging"), 1, "one of two");
     (0..ROUND).for_each(|_| assert_eq!(stage.get("/quick").status, 200));
     assert_eq!(stage.puppets[0].had("GET /quick"), 0, "it hangs");
+}
+
+#[test]
+fn a_connection_is_kept_for_each_request_of_a_burst() {
+    let stage = Staged::start(&[""], &[0], &[]);
+    let burst = |target: &'static str, requests| {
+        stage.tell("requests wait");
+        let address = stage.address;
+        let ask = |_| thread::spawn(move || ask(address, "GET", target, "").status);
+        let asked: Vec<_> = (0..requests).map(ask).collect();
+        wait_for(|| (stage.had(&format!("GET {target}")) == requests).then_some(()));
+        stage.tell("requests 200");
+        for status in asked {
+            assert_eq!(status.join().unwrap(), 200);
+        }
+        stage.had("connection")
+    };
+    // The health check of the container may take one more.
+    let connections = burst("/first", MANY + 10);
+    assert!(connections >= MANY + 10, "{connections}");
+    assert_eq!(burst("/second", MANY), connections, "none was opened");
 }
 
 /// nginx gives a request up when the set of replicas has changed since it began.

@@ -1,11 +1,12 @@
 //! A replica that does what it is told, for the tests of nginx alone, and the DNS server that names the replicas.
 //!
 //! `puppet` takes connections on port 8080, `puppet absent` refuses them, and of `puppet deaf` nothing comes back at all,
-//! as of an address that is gone. Each request is a line on stdout, `METHOD TARGET`, once it has been read to its end.
+//! as of an address that is gone. Each connection is a line on stdout, `connection`, and so is each request, `METHOD TARGET`,
+//! once it has been read to its end.
 //! Lines on stdin say what becomes of the next ones, and each is answered with `told`, behind all requests until then:
 //!
 //! - `requests ACT`, with `ready` in the place of `requests` for `/health/ready`. The acts: `STATUS` answers with it,
-//!   `mute` never answers, `hang-up` closes the connection without an answer.
+//!   `mute` never answers, `hang-up` closes the connection without an answer, `wait` has them wait for the next act.
 //! - `dns ADDRESS,…` are the replicas; several such lists, separated by blanks, are told in turn. `dns` alone is an error
 //!   of the server. As of Docker's, its answers may be kept for 600 seconds.
 
@@ -15,6 +16,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use socket2::{Domain, Socket, Type};
@@ -54,6 +56,7 @@ fn main() -> io::Result<()> {
             let shared = Arc::clone(&acts);
             thread::spawn(move || {
                 for connection in listener.incoming().map_while(Result::ok) {
+                    println!("connection");
                     let acts = Arc::clone(&shared);
                     thread::spawn(move || serve(connection, &acts));
                 }
@@ -102,15 +105,20 @@ fn serve(connection: TcpStream, acts: &Shared) -> Option<()> {
         reader.read_exact(&mut body).ok()?;
         let (request, _) = head.split_once(" HTTP/").expect("a request line");
         println!("{request}");
-        let acts = acts.lock().unwrap_or_else(PoisonError::into_inner);
         let is_probe = request.contains(" /health/ready");
-        let act = if is_probe {
-            &acts.ready
-        } else {
-            &acts.requests
-        }
-        .clone();
-        drop(acts);
+        let act = loop {
+            let acts = acts.lock().unwrap_or_else(PoisonError::into_inner);
+            let act = if is_probe {
+                &acts.ready
+            } else {
+                &acts.requests
+            };
+            if act != "wait" {
+                break act.clone();
+            }
+            drop(acts);
+            thread::sleep(Duration::from_millis(10));
+        };
         match act.as_str() {
             "hang-up" => return None,
             "mute" => loop {
