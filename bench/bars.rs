@@ -4,7 +4,7 @@ use std::{fmt, slice};
 
 use crate::{
     Outcome, growth,
-    requests::{FILES, LOGS},
+    requests::{FILES, LOGS, THINKERS},
     results::{Results, median, spread},
 };
 
@@ -185,9 +185,11 @@ pub fn requests() -> Vec<Bar> {
                 bars.push(ratio(&what, &[of(server)], &[of("nginx-bare")], at_most));
             }
         }
-        let cell = format!("think/stack/{logs}");
-        let what = format!("p99 at 70 % of the highest rate, {logs}");
-        bars.push(absolute(&what, &cell, "p99_us", 5.0, (" ms", 1e3)));
+        for clients in THINKERS {
+            let cell = format!("think/stack/{clients} clients, {logs}");
+            let what = format!("p99 at 70 % of the highest rate, {clients} clients, {logs}");
+            bars.push(absolute(&what, &cell, "p99_us", 5.0, (" ms", 1e3)));
+        }
     }
     for server in ["app", "stack"] {
         let of = |name: &str, logs| format!("requests/{name}/logs {logs}");

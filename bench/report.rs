@@ -65,7 +65,7 @@ const GROUPS: &[(&str, &str, &str, &str)] = &[
     (
         "think",
         "Time at 70 % of the highest rate",
-        "256 clients that think before they ask, for exponentially distributed times: a closed model, in which a client that waits asks nothing. The mean is such that 70 % of the rate would be asked for that was the highest just before.",
+        "Clients that think before they ask, for exponentially distributed times. The mean is such that 70 % of the rate should be asked for that was the highest just before. A client that waits asks nothing, so that never more wait than there are clients: 32 as everywhere else, and 256, which comes near to not being limited.",
         "",
     ),
     (

@@ -42,6 +42,8 @@ pub const FILES: &[(&str, &str, Option<&str>)] = &[
     ("100 KB", "/100k.txt", None),
     ("100 KB gzip", "/100k.txt", Some("Accept-Encoding: gzip")),
 ];
+/// How many clients think: as many as ask everywhere else, and so many that their number hardly limits how many wait.
+pub const THINKERS: [u32; 2] = [32, 256];
 pub const LOGS: &[(&str, bool)] = &[("logs on", true), ("logs off", false)];
 
 /// How often each cell is measured, and for how many seconds.
@@ -173,8 +175,8 @@ fn answer_files(
     rounds(engine, &cells, extent, results)
 }
 
-/// How long an answer of the stack takes when 256 clients think between their requests, so that 70 % of its highest rate
-/// is asked for.
+/// How long an answer of the stack takes when clients think between their requests, so that 70 % of its highest rate is
+/// asked for.
 ///
 /// # Errors
 /// As [`dynamic`].
@@ -186,27 +188,30 @@ pub fn think(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<()>
 }
 
 fn think_times(engine: &Engine, extent: Extent, results: &mut Results) -> Outcome<()> {
-    const CLIENTS: u32 = 256;
     const SHARE: f64 = 0.7;
     let running = start(engine, &["stack"], results, "think")?;
-    let all = Load::of("/", extent.seconds);
     for round in 1..=extent.rounds {
         for (logs, on) in &running {
-            engine.progress(&format!(
-                "think: round {round} of {}, {logs}",
-                extent.rounds
-            ));
+            let all = Load::of("/", extent.seconds);
             let highest = load::put(engine, on, &all)?["rate"];
-            let mean = f64::from(CLIENTS) / (SHARE * highest) * 1e3;
-            let thinking = Load {
-                connections: CLIENTS,
-                seconds: extent.seconds + 1,
-                arguments: vec!["think".into(), mean.to_string()],
-                ..all.clone()
-            };
-            let mut figures = load::put(engine, on, &thinking)?;
-            figures.insert("share", figures["rate"] / highest);
-            results.add(&format!("think/stack/{logs}"), &figures);
+            for clients in THINKERS {
+                let cell = format!("think/stack/{clients} clients, {logs}");
+                engine.progress(&format!("{cell}: round {round} of {}", extent.rounds));
+                let think = |milliseconds: f64, seconds| Load {
+                    connections: clients,
+                    seconds,
+                    arguments: vec!["think".into(), milliseconds.to_string()],
+                    ..all.clone()
+                };
+                // A client asks again after it has thought, and after it was answered, which a trial shows.
+                let pause = f64::from(clients) / (SHARE * highest) * 1e3;
+                let trial = load::put(engine, on, &think(pause, 1))?["rate"];
+                let answer = f64::from(clients) / trial * 1e3 - pause;
+                let asked = think((pause - answer).max(0.0), extent.seconds + 1);
+                let mut figures = load::put(engine, on, &asked)?;
+                figures.insert("share", figures["rate"] / highest);
+                results.add(&cell, &figures);
+            }
         }
     }
     Ok(())
