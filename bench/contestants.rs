@@ -136,6 +136,10 @@ impl<'a> Contestants<'a> {
                 let conf = self.server("Caddyfile", &["log"], "", logs)?;
                 self.behind(name, &conf, &caddy, level)
             }
+            "nginx-short" => {
+                let conf = self.server("front.conf", &["access_log "], "access_log off;", logs)?;
+                self.behind(name, &conf, &with_file(&nginx), level)
+            }
             "nginx-gunicorn" => {
                 let conf = self.server("front.conf", &["access_log "], "access_log off;", logs)?;
                 let network = self.engine.network()?;

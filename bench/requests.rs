@@ -24,6 +24,7 @@ const DYNAMIC: &[&str] = &[
     "app-json",
     "stack",
     "stack-json",
+    "nginx-short",
     "haproxy",
     "caddy",
     "gunicorn",
@@ -88,11 +89,11 @@ pub fn dynamic(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<(
 /// # Errors
 /// As [`dynamic`].
 pub fn check(engine: &Engine, results: &mut Results) -> Outcome<()> {
-    // No bar asks for Gunicorn without a front.
+    // No bar asks for Gunicorn without a front, nor for a short nginx.
     let names: Vec<_> = DYNAMIC
         .iter()
         .copied()
-        .filter(|it| *it != "gunicorn")
+        .filter(|it| !["gunicorn", "nginx-short"].contains(it))
         .collect();
     answers(engine, &names, CHECK, results)?;
     engine.clear();
