@@ -55,7 +55,7 @@ struct Extent {
 }
 
 const FULL: Extent = Extent {
-    rounds: 5,
+    rounds: 4,
     seconds: 2,
 };
 const FULL_STATIC: Extent = Extent {
