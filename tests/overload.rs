@@ -18,8 +18,8 @@ use common::{
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Requests a second; by far less than this saturates replicas that have [`CPUS`].
-const RATE: u32 = 6000;
-const CPUS: &str = "0.02";
+const RATE: u32 = 9000;
+const CPUS: &str = "0.018";
 const LASTS: Duration = Duration::from_secs(12);
 /// The promise for afterwards.
 const RECOVERY: Duration = Duration::from_secs(5);
