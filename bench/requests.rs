@@ -191,9 +191,9 @@ pub fn think(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<()>
 fn think_times(engine: &Engine, extent: Extent, results: &mut Results) -> Outcome<()> {
     const SHARE: f64 = 0.7;
     let running = start(engine, &["stack"], results, "think")?;
+    let all = Load::of("/", extent.seconds);
     for round in 1..=extent.rounds {
         for (logs, on) in &running {
-            let all = Load::of("/", extent.seconds);
             let highest = load::put(engine, on, &all)?["rate"];
             for clients in THINKERS {
                 let cell = format!("think/stack/{clients} clients, {logs}");

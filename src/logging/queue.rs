@@ -35,8 +35,6 @@ struct Shared {
 struct State {
     /// Blocks of whole lines.
     waiting: Vec<Vec<u8>>,
-    /// Of all of them.
-    bytes: usize,
     /// Some lines have left `waiting`, and are not written yet.
     is_writing: bool,
     /// Lines that were dropped, and that nobody has been told of.
@@ -57,7 +55,7 @@ impl Queue {
     /// Has a line wait, or drops it.
     pub fn put(&self, line: &[u8]) {
         let mut state = self.state();
-        if state.bytes + line.len() > ROOM {
+        if state.bytes() + line.len() > ROOM {
             state.lost += 1;
         } else {
             let is_first = state.waiting.is_empty();
@@ -110,7 +108,6 @@ impl Queue {
         } else {
             0
         };
-        state.bytes = 0;
         (mem::take(&mut state.waiting), lost)
     }
 
@@ -120,16 +117,17 @@ impl Queue {
 }
 
 impl State {
+    fn bytes(&self) -> usize {
+        self.waiting.iter().map(Vec::len).sum()
+    }
+
     fn add(&mut self, line: &[u8]) {
-        self.bytes += line.len();
-        match self.waiting.last_mut() {
-            Some(block) if block.len() + line.len() <= BLOCK => block.extend_from_slice(line),
-            _ => {
-                let mut block = Vec::with_capacity(BLOCK);
-                block.extend_from_slice(line);
-                self.waiting.push(block);
-            }
+        let fits = |block: &Vec<u8>| block.len() + line.len() <= BLOCK;
+        if !self.waiting.last().is_some_and(fits) {
+            self.waiting.push(Vec::with_capacity(BLOCK));
         }
+        let block = self.waiting.last_mut().expect("there is one now");
+        block.extend_from_slice(line);
     }
 }
 

@@ -25,11 +25,10 @@ const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
 /// A file to read; a pipe would have us wait for somebody who writes.
 const CONTENT: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 
-/// The folder of each form of the files; each worker thread has its own.
+/// The folder of each form of the files, in the order of [`Variant::ALL`]; each worker thread has its own.
 pub struct Folders([Folder; 3]);
 
 struct Folder {
-    variant: Variant,
     path: PathBuf,
     held: RefCell<Option<(OwnedFd, Instant)>>,
 }
@@ -39,7 +38,6 @@ impl Folders {
     pub fn new(config: &Config) -> Self {
         let site = &config.static_dir.0;
         Self(Variant::ALL.map(|variant| Folder {
-            variant,
             path: variant.folder(site),
             held: RefCell::default(),
         }))
@@ -54,8 +52,7 @@ impl Folders {
     /// The file `name` in this form, open; none if that is no regular file, can't be read, or a symbolic link is on the
     /// way from the folder.
     pub fn file(&self, variant: Variant, name: &Path) -> Option<File> {
-        let folder = self.0.iter().find(|folder| folder.variant == variant)?;
-        folder.file(name)
+        self.0[variant as usize].file(name)
     }
 }
 

@@ -27,7 +27,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// Every one.
+    /// Every one, in the order of their numbers.
     pub const ALL: [Self; 3] = [Self::Identity, Self::Brotli, Self::Gzip];
 
     /// The value of Content-Encoding.
