@@ -5,7 +5,8 @@
 //! - `GET` or `POST /status/{code}/{n}` does the same as the POST, and answers with that status.
 //! - `POST /hoard` takes memory until there is none.
 //!
-//! `?wait=MILLISECONDS` lets any of them take that long. To count is to append a line to the file of this replica's
+//! `?wait=MILLISECONDS` lets any of them take that long, `?work=MICROSECONDS` lets a GET take that much of a processor's
+//! time. To count is to append a line to the file of this replica's
 //! name in the folder `COUNT_DIR`: what was processed is known even when the replica was killed. Each answer names its
 //! `VERSION` (default 1) in `X-Version`. It starts to listen after `START_DELAY` seconds (default 0).
 
@@ -28,6 +29,7 @@ use actix_web::{
 };
 use berth::{bundle, config::Config, healthcheck, logging, server};
 use futures_util::StreamExt;
+use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 
 /// Opened once: what is appended in one write is never torn or overwritten.
@@ -102,12 +104,23 @@ struct Options {
     /// Milliseconds.
     #[serde(default)]
     wait: u64,
+    /// Microseconds of a processor's time.
+    #[serde(default)]
+    work: u64,
 }
 
 #[get("/number/{n}")]
 async fn get_number(n: web::Path<u64>, options: Query<Options>) -> HttpResponse {
     sleep(Duration::from_millis(options.wait)).await;
+    let until = processor_time() + Duration::from_micros(options.work);
+    while processor_time() < until {}
     answer(StatusCode::OK, *n)
+}
+
+/// Of this thread.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("it is never negative")
 }
 
 #[post("/number/{n}")]

@@ -24,6 +24,8 @@ pub struct Options {
     pub upload: u64,
     /// Milliseconds that the service is asked to take for an answer.
     pub wait: u64,
+    /// Microseconds of a processor's time that the service is asked to spend on an answer to a GET.
+    pub work: u64,
     /// Seconds of silence after each second of load.
     pub silence: u64,
     /// Seconds that an answer may take.
@@ -52,6 +54,7 @@ impl Default for Options {
             body: 100,
             upload: 0,
             wait: 0,
+            work: 0,
             silence: 0,
             patience: 30,
             status: 200,
@@ -97,9 +100,9 @@ impl Options {
             200 => format!("/number/{number}"),
             status => format!("/status/{status}/{number}"),
         };
-        match self.wait {
-            0 => path,
-            wait => format!("{path}?wait={wait}"),
+        match (self.wait, self.work) {
+            (0, 0) => path,
+            (wait, work) => format!("{path}?wait={wait}&work={work}"),
         }
     }
 }
