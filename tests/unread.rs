@@ -16,6 +16,7 @@ use common::{
     solo::{Running, berth, wait_for},
     wire,
 };
+use rustix::fs::{OFlags, fcntl_setfl};
 
 /// Requests whose lines fill the pipe (64 KiB), and after it what may wait in memory, more than twice over.
 const ENOUGH: usize = 400;
@@ -76,6 +77,22 @@ fn requests_are_answered_while_nobody_reads_the_log() {
         "{:?}",
         lines.last()
     );
+}
+
+#[test]
+fn nothing_is_lost_while_there_is_room_in_memory() {
+    let (reader, writer) = pipe().unwrap();
+    // As nginx/relay.pl leaves what it shares with the app in the bundle.
+    fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+    let (mut app, address) = app(writer);
+    // Ten times what the pipe takes.
+    ask(address, 64);
+    let read = std::thread::spawn(|| lines(reader));
+    app.signal("TERM");
+    assert!(app.ended().success());
+    let lines = read.join().unwrap();
+    let whole = |line: &&String| line.contains(&"a".repeat(LONG)) && line.contains("status=200");
+    assert_eq!(lines.iter().filter(whole).count(), 64);
 }
 
 #[test]

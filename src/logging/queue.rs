@@ -4,12 +4,14 @@
 //! What has no room is dropped. Once lines can be written again, one of them says how many were lost.
 
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 /// Bytes that may wait.
 pub const ROOM: usize = 1 << 20;
@@ -161,7 +163,11 @@ fn write_some(mut lines: &[u8]) -> &[u8] {
         match io::stderr().write(lines) {
             Ok(0) => break,
             Ok(written) => lines = &lines[written..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Whoever has it, too, may have it so: nginx/relay.pl in the bundle, or a terminal's other programs.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let _ = poll(&mut [PollFd::new(&io::stderr(), PollFlags::OUT)], None);
+            }
             Err(_) => break,
         }
     }
