@@ -597,8 +597,8 @@ fn the_readme_lists_what_compose_reads_besides() {
     );
 }
 
-/// What the app gets from its image alone.
-const THE_IMAGES: [(&str, &str); 5] = [
+/// What Compose does not hand to the app.
+const NOT_HANDED: [(&str, &str); 6] = [
     ("BIND", "nginx looks for the replicas there"),
     ("PORT", "nginx looks for the replicas there"),
     (
@@ -607,18 +607,19 @@ const THE_IMAGES: [(&str, &str); 5] = [
     ),
     ("REQUEST_ID_HEADER", "nginx gives the id, in X-Request-Id"),
     ("STATIC_DIR", "the files are baked in, for nginx too"),
+    ("MAINTENANCE", "nginx answers in the app's place"),
 ];
 
 #[test]
-fn compose_hands_the_app_every_variable_but_the_images_own() {
+fn compose_hands_the_app_every_variable_that_is_not_for_nginx_or_the_image() {
     let handed = environment_of("app");
     let handed: BTreeSet<_> = handed
         .iter()
         .map(|entry| entry.split('=').next().unwrap())
-        .chain(THE_IMAGES.iter().map(|(name, _why)| *name))
+        .chain(NOT_HANDED.iter().map(|(name, _why)| *name))
         .collect();
     assert_eq!(handed, ours());
-    assert_eq!(environment_of("app").len(), ours().len() - THE_IMAGES.len());
+    assert_eq!(environment_of("app").len(), ours().len() - NOT_HANDED.len());
 }
 
 #[test]

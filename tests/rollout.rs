@@ -346,19 +346,20 @@ fn one_replica_is_replaced_and_settings_are_rolled_out() {
     assert_eq!(images, [second.id()]);
 }
 
-/// It answers, but with errors.
+/// It answers whoever it is for, but with errors.
 const ERRORS: &str = r#"USER 0
 RUN printf '%s\n' 'pid /dev/shm/pid; error_log stderr; events {} http { client_body_temp_path /dev/shm/b;' \
     'proxy_temp_path /dev/shm/p; fastcgi_temp_path /dev/shm/f; uwsgi_temp_path /dev/shm/u; scgi_temp_path /dev/shm/s;' \
-    'access_log /dev/stderr; add_header X-Served-By $hostname always; server { listen 8080;' \
-    'location / { return 500; } location /health/ { return 200; } } }' > /etc/nginx/errors.conf
+    'access_log /dev/stderr; add_header X-Served-By $hostname always; map $host $errs { default 0; example.com 1; }' \
+    'server { listen 8080; location / { if ($errs) { return 500; } return 404; }' \
+    'location /health/ { return 200; } } }' > /etc/nginx/errors.conf
 USER 65532:0
 ENTRYPOINT ["nginx", "-g", "daemon off;", "-c", "/etc/nginx/errors.conf"]
 CMD []"#;
 
 #[test]
 fn a_broken_image_changes_nothing() {
-    let service = Service::start(&[]);
+    let service = Service::start(&[("ALLOWED_HOSTS", ".example.com,localhost")]);
     let first = service.name.id();
     let before = service.replicas();
     let crashes = Image::build("berth-app", r#"CMD ["no-such-command"]"#);
@@ -494,21 +495,57 @@ fn another_image_can_be_rolled_out_after_an_interruption() {
     }
 }
 
+/// Where the front stays when it is replaced.
+fn fixed_address() -> String {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    free.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn a_version_is_rolled_out_during_maintenance() {
+    let service = Service::start(&[("PUBLISH", &fixed_address())]);
+    let status = || get(service.stack.address, "/", "localhost").status;
+    let before = service.replicas();
+    let nginx = [
+        "up",
+        "--detach",
+        "--no-build",
+        "--no-deps",
+        "--wait",
+        "nginx",
+    ];
+    let on = [("MAINTENANCE", "on")];
+    service.stack.compose_with(&on, &nginx);
+    assert_eq!(status(), 503);
+    assert_eq!(service.replicas(), before, "the app is left alone");
+
+    let second = Image::version();
+    let (code, said) = service.rollout_with(&on, &["--image", &second.0]).end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(status(), 503);
+    service.stack.compose(&nginx);
+    service.assert_runs(2, &second.id());
+}
+
+#[test]
+fn a_build_tells_when_the_files_have_changed() {
+    let front = Image::build("berth-nginx", "");
+    let service = Service::start(&[("FRONT_IMAGE", &front.0)]);
+    let (first, nginx) = (service.name.id(), service.stack.containers("nginx"));
+    let said = service.roll(&["--build"]);
+    assert!(
+        said.contains("Files of the site") && said.contains("make up"),
+        "{said}"
+    );
+    assert_eq!(service.stack.containers("nginx"), nginx);
+    assert_ne!(service.name.id(), first);
+    service.assert_runs(2, &service.name.id());
+}
+
 #[test]
 fn nginx_is_replaced_with_a_short_gap_and_only_by_one_that_works() {
     let front = Image::build("berth-nginx", "");
-    let folder = tempfile::tempdir().unwrap();
-    let other = folder.path().join("front.yml");
-    std::fs::write(
-        &other,
-        format!("services: {{nginx: {{image: {}}}}}\n", front.0),
-    )
-    .unwrap();
-    let files = format!("docker-compose.yml:{}", other.display());
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let publish = free.local_addr().unwrap().to_string();
-    drop(free);
-    let service = Service::start(&[("COMPOSE_FILE", &files), ("PUBLISH", &publish)]);
+    let service = Service::start(&[("FRONT_IMAGE", &front.0), ("PUBLISH", &fixed_address())]);
     let replicas = service.replicas();
     let nginx = |service: &Service| {
         let ids = service.stack.compose(&["ps", "--all", "--quiet", "nginx"]);

@@ -8,11 +8,10 @@
 docker() { command docker "$@" 9>&-; }
 pause() { sleep "$1" 9>&-; }
 
-# open_project: sets project, name (of the service's image in the Compose file), repository (that without tag), settings
+# open_project: sets model (what Compose makes of its files), project, name (of the service's image in the Compose file), repository (that without tag), settings
 # (Compose's hash of the service's settings) and trial (the name of the container on trial, see prove.sh), and takes the
 # lock. What a killed rollout left of a trial goes.
 open_project() {
-    local model
     model=$(docker compose config 2>&1) ||
         die "Compose can't read the project: ${model##*$'\n'}" "Run this in the project, or name its file: COMPOSE_FILE=…"
     project=$(sed -n 's/^name: //p' <<<"$model")
@@ -37,6 +36,12 @@ service_image() {
         /^[^ ]/ { in_services = $0 == "services:" } /^  [^ ]/ { mine = in_services && $0 == service }
         mine && $1 == "image:" && /^    [^ ]/ { print $2 }')
     echo "${image:-$project-$service}"
+}
+
+# mention_front: says so if nginx, whose image has the site's files, runs an older one than bears its name
+mention_front() {
+    [[ $(image_of "$front") == "$(image_id "$(service=nginx service_image <<<"$model")")" ]] ||
+        say "Files of the site, or nginx itself, have changed too, and are still the old ones. To bring them, with a gap of about a second: make up"
 }
 
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
@@ -100,7 +105,7 @@ find_image() {
             image=$repository:$next_tag
         image=${image:-$name} ;;
     build)
-        "$here/../local/images.sh" "$service" 9>&- || exit 1
+        "$here/../local/images.sh" 9>&- || exit 1
         image=$name ;;
     rollback)
         image=$repository:previous

@@ -12,7 +12,7 @@ try() {
     if ! compose_new run --detach --no-deps --name "$trial" "$service"; then
         why="can't be started"
         quote <"$cache/rollout.log"
-    elif await "$trial" && answered "$trial" statuses "$trial" 4; then
+    elif await "$trial" && answered "$trial" statuses "$trial" "$trial" 4; then
         remove_trial
         return
     else
@@ -68,21 +68,31 @@ answered() {
     ((${worst%% *} < 500))
 }
 
-# statuses HOST NUMBER: the status and the replica of so many answers of that host, asked for in nginx's container, for
-# there is a curl
+# setting ID NAME: the value of a variable of a container
+setting() { docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1" | sed -n "s/^$2=//p"; }
+
+# allowed_host ID: a name by which it may be asked
+allowed_host() {
+    local host
+    read -r host < <(setting "$1" ALLOWED_HOSTS | sed 's/,.*//; s/^[ .]*//')
+    [[ ! $host || $host == \* ]] && echo localhost || echo "$host"
+}
+
+# statuses ID HOST NUMBER: the status and the replica of so many answers of that host, asked by a name that container ID
+# allows; in nginx's container, for there is a curl
 statuses() {
     docker exec "$front" curl --silent --max-time 5 --output /dev/null --write-out '%{http_code} %header{x-served-by}\n' \
-        --connect-to "::$1:8080" "http://127.0.0.1:8080$path#[1-$2]" || true
+        --header "Host: $(allowed_host "$1")" --connect-to "::$2:8080" "http://127.0.0.1:8080$path#[1-$3]" || true
 }
 
 # through_nginx ID: the same of its answers through nginx, none as long as nginx doesn't know it
 through_nginx() {
-    if docker inspect --format '{{.Config.Env}}' "$1" | grep -q '[[ ]SERVED_BY=on[] ]'; then
-        statuses 127.0.0.1 $((4 * $(count all up))) | grep "${1:0:12}"
+    if [[ $(setting "$1" SERVED_BY) == on && $(setting "$front" MAINTENANCE) != on ]]; then
+        statuses "$1" 127.0.0.1 $((4 * $(count all up))) | grep "${1:0:12}"
     else
-        # It doesn't tell who it is: it is asked directly, and nginx asks the DNS every 2 s.
+        # It doesn't tell who it is, or nginx passes nothing on: it is asked directly, and nginx asks the DNS every 2 s.
         pause 4
-        statuses "${1:0:12}" 1
+        statuses "$1" "${1:0:12}" 1
     fi
 }
 
