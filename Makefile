@@ -28,22 +28,22 @@ push: ## build for platforms, push, and print the digest to pin (IMAGE=registry/
 	@deploy/local/push.sh
 
 check: ## look over what a first deploy would stumble over (PLATFORM=fly, IMAGE=berth-app)
-	@cargo run --quiet --locked --example check -- $(PLATFORM)
+	@deploy/local/cargo.sh run --quiet --locked --example check -- $(PLATFORM)
 
 test: ## run every test
 	@tests/run.sh
 
 lossless: ## a million requests or more while replicas come, go and die, and what a plain nginx would lose
-	@LOSSLESS=full cargo test --locked --no-fail-fast --test lossless --test plain -- --nocapture
+	@LOSSLESS=full deploy/local/cargo.sh test --locked --no-fail-fast --test lossless --test plain -- --nocapture
 
 mutants-front: ## take out of nginx and the drain one line at a time, and show which test notices (ONLY=part of a line)
-	@cargo test --quiet --locked --test mutants -- $(if $(ONLY),"$(ONLY)")
+	@deploy/local/cargo.sh test --quiet --locked --test mutants -- $(if $(ONLY),"$(ONLY)")
 
 screenshot: ## remake docs/clock.png, the README's picture
-	@tests/image.sh browser && cargo test --quiet --locked --test screenshot
+	@tests/image.sh browser && deploy/local/cargo.sh test --quiet --locked --test screenshot
 
 bench: ## measure Berth beside other servers, and write bench/results.md (ONLY=a group, or a part of a server's name)
-	@bench/images.sh && cargo run --quiet --locked --example bench -- "$(ONLY)"
+	@bench/images.sh && deploy/local/cargo.sh run --quiet --locked --example bench -- "$(ONLY)"
 
 bench-check: ## measure what a change may have made slower, and hold it to the bars
-	@bench/images.sh && cargo run --quiet --locked --example bench -- --check
+	@bench/images.sh && deploy/local/cargo.sh run --quiet --locked --example bench -- --check

@@ -5,8 +5,8 @@
 
 . "$(dirname "$0")/../deploy/local/lib.sh"
 
-# Any port will do: the benchmark publishes none.
-PUBLISH=127.0.0.1: deploy/local/images.sh --bundle
+# What is measured has these names, whatever .env says.
+COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE='' FRONT_IMAGE='' deploy/local/images.sh --bundle
 
 # The engine's own builder: only that one sees the engine's images.
 BUILDX_BUILDER=${BUILDX_BUILDER:-$(docker context inspect --format '{{.Name}}')}

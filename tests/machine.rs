@@ -310,7 +310,7 @@ fn port_taken() {
         machine.script("up.sh").env("PUBLISH", address.to_string()),
         &[
             &format!("port {} is taken", address.port()),
-            "make up PUBLISH=",
+            "PUBLISH=127.0.0.1:",
         ],
     );
 }
@@ -616,6 +616,7 @@ fn every_script_tells_its_usage() {
         "up.sh",
         "down.sh",
         "push.sh",
+        "cargo.sh",
     ] {
         let output = machine.script(script).arg("-h").output().unwrap();
         assert!(

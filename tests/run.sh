@@ -9,9 +9,9 @@ cd "$(dirname "$0")/.."
 die() { printf 'berth: %s\n       %s\n' "$1" "$2" >&2; exit 1; }
 
 export CARGO_TERM_COLOR=never
-PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # where rustup puts it, in a shell that was not started anew since
+deploy/local/cargo.sh --version >/dev/null || exit
+PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # as cargo.sh has it
 channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
-command -v cargo >/dev/null || die "Rust is missing: there is no \`cargo\`." "Install it with rustup (https://rustup.rs), then try again."
 # The first call of a tool has rustup fetch the toolchain, if it has to.
 for tool in 'cargo' 'cargo fmt' 'cargo clippy'; do
     said=$($tool --version 2>&1 </dev/null) || die "\`$tool\` does not run: $(grep -m 1 -i error <<<"$said")" \
@@ -70,8 +70,8 @@ tests() {
 
 tools=yes images=yes
 prepare tools tests/lint.sh tools || tools=
-# Any port will do: nothing is started here.
-prepare images env PUBLISH=127.0.0.1: deploy/local/images.sh --bundle --apache || images=
+# What the tests run has these names, whatever .env says.
+prepare images env COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE= FRONT_IMAGE= deploy/local/images.sh --bundle --apache || images=
 for name in browser registry kamal; do
     [[ ! $images ]] || prepare "$name" tests/image.sh "$name" || true
 done

@@ -22,12 +22,11 @@ if docker image inspect berth-app >/dev/null 2>&1; then needed=500; else needed=
 [[ ! -d $data ]] || room "$data" "$needed" "building (base images, crates, the result)"
 
 deploy/local/plugins.sh
-deploy/local/port.sh
 bases=$(deploy/local/bases.sh ${apache:+apache})
 while IFS='=' read -r name image; do export "$name=$image"; done <<<"$bases"
 
 # The version before, whose assets are kept: unless one is named, the image that bears the name so far.
-if ! docker compose config | grep ' PREVIOUS_IMAGE: ' >/dev/null; then
+if ! docker compose config | grep ' PREVIOUS_IMAGE: [^n]' >/dev/null; then
     app=$(docker compose config --images app)
     ! docker image inspect "$app" >/dev/null 2>&1 || export PREVIOUS_IMAGE=$app
 fi

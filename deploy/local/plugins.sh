@@ -7,7 +7,7 @@
 . deploy/local/debian.sh
 
 # plugin, oldest version that will do, Debian's package
-wanted="compose 2.17 docker-compose
+wanted="compose 2.21 docker-compose
 buildx 0.17 docker-buildx"
 
 version() { docker "$1" version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1 || true; }

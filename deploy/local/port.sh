@@ -14,5 +14,5 @@ read -r address port < <(docker compose config nginx | awk '
 
 if (: <>"/dev/tcp/$address/$port") 2>/dev/null; then
     die "The port $port is taken by another program." \
-        "Stop that (\`ss -ltnp\` and \`docker ps\` show which it is), or take another port: make up PUBLISH=127.0.0.1:$((port + 1))"
+        "Stop that (\`ss -ltnp\` and \`docker ps\` show which it is), or take another port: PUBLISH=127.0.0.1:$((port + 1)) in .env, then make up"
 fi

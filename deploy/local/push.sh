@@ -36,7 +36,7 @@ options=(--progress plain --target "$target" --platform linux/amd64)
 for label in "${labels[@]}"; do options+=(--label "org.opencontainers.image.$label"); done
 for it in "${tags[@]}"; do options+=(--tag "$name:$it"); done
 # What the user names, in the environment or in .env.
-arguments=$(docker compose config app | sed -nE 's/^ +((RUST|NGINX|PREVIOUS)_IMAGE): (.*)/\1=\3/p')
+arguments=$(docker compose config app | sed -nE '/: null$/!s/^ +((RUST|NGINX|PREVIOUS)_IMAGE): (.*)/\1=\3/p')
 if [[ $driver == docker ]]; then
     say "For linux/amd64 alone, without SBOM and provenance: the engine's own builder can't do more"
     say "   (\`docker buildx create --use\` makes one that can)"

@@ -17,6 +17,7 @@ explain() {
     die "The service $name does not get healthy ($state); its last words are above." "Mend that, then: make up"
 }
 
+for check in preflight plugins port; do "deploy/local/$check.sh"; done
 deploy/local/images.sh
 : >"$cache/up.log"
 before=$(docker compose ps --quiet)
@@ -42,7 +43,7 @@ if ! docker compose --progress plain up --detach --no-build --remove-orphans --w
     [[ ${problem-} || -z $failed ]] || explain "$failed"
     tail -n 15 "$cache/up.log" | sed 's/^/   | /' >&2
     tidy >>"$cache/up.log" 2>&1
-    die "${problem:-The stack did not start.} Docker's last words are above." "Mend that, or take another port (make up PUBLISH=127.0.0.1:8001), then try again."
+    die "${problem:-The stack did not start.} Docker's last words are above." "Mend that, or take another port (PUBLISH=127.0.0.1:8001 in .env), then try again."
 fi
 
 address=$(docker compose port nginx 8080)
