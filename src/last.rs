@@ -16,7 +16,7 @@ use actix_web::{
 use futures_util::stream;
 use tokio::task::coop::consume_budget;
 
-use crate::drain::Drain;
+use crate::{config::Config, drain::Drain};
 
 /// How long the last answer has to leave actix's buffer; most are gone at once.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -49,6 +49,7 @@ pub async fn cut<B: MessageBody>(
             .into_response(HttpResponse::Ok().body(nothing))
             .map_into_right_body());
     }
+    let keeps_none = Duration::from(Config::of(&request).keep_alive).is_zero();
     let asked = request.head().connection_type() == ConnectionType::Close;
     let drain = Drain::of(&request).clone();
     let mut answer = next.call(request).await?;
@@ -58,7 +59,8 @@ pub async fn cut<B: MessageBody>(
     }
     // actix recycles the heads of answers, with the version of whoever had it last.
     answer.response_mut().head_mut().version = Version::HTTP_11;
-    let is_last = asked || answer.response().head().connection_type() == ConnectionType::Close;
+    let is_last =
+        keeps_none || asked || answer.response().head().connection_type() == ConnectionType::Close;
     if let Some(ended) = answer.request().conn_data::<Ended>() {
         ended.0.set(is_last);
     }

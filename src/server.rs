@@ -16,7 +16,7 @@ use actix_web::{
     App, HttpServer,
     http::KeepAlive,
     middleware::{Condition, from_fn},
-    rt::time::timeout,
+    rt::time::{sleep, timeout},
     web::{self, Data, ServiceConfig},
 };
 use futures_util::future::{Either, select};
@@ -39,6 +39,9 @@ use crate::{
 const BACKLOG: i32 = 1024;
 /// Files that are open beside the connections: those that are served, the log, the runtime's own.
 const OTHER_FILES: usize = 1024;
+
+/// Requests that are cut off at the end have this long to leave their lines in the log.
+const LINES: Duration = Duration::from_millis(100);
 
 /// A server that is bound, and takes connections once it runs.
 pub struct Server {
@@ -65,14 +68,23 @@ impl Server {
             Either::Left((ended, _)) => ended,
             Either::Right((left, server)) => {
                 drop(self.relief);
+                // Now: later it may be the successor's.
+                if let Address::Unix(path) = &self.address {
+                    let _ = fs::remove_file(path);
+                }
                 // Sent by the call; the server obeys as it is polled.
                 drop(handle.stop(true));
-                timeout(left, server).await.unwrap_or(Ok(()))
+                match timeout(left, server).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        log::warn!("out of time: whoever waits for an answer is cut off");
+                        // The server is gone, and its workers see that.
+                        sleep(LINES).await;
+                        Ok(())
+                    }
+                }
             }
         };
-        if let Address::Unix(path) = &self.address {
-            let _ = fs::remove_file(path);
-        }
         log::info!("stopped");
         ended
     }

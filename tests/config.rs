@@ -69,6 +69,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("STATIC_PREFIX", "/a b", "such as /static"),
     ("STATIC_PREFIX", "/../a", "such as /static"),
     ("STATIC_PREFIX", "/a//b", "such as /static"),
+    ("STATIC_PREFIX", "/a//", "such as /static"),
+    ("STATIC_PREFIX", "//", "such as /static"),
     ("TRUSTED_PROXIES", "nonsense", "write \"192.0.2.1\""),
     ("TRUSTED_PROXIES", "10.0.0.0/33", "\"10.0.0.0/8\""),
     ("TRUSTED_PROXIES", "public", "\"private\""),

@@ -2,11 +2,12 @@
 
 mod common;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, process::Command};
 
 use common::{
     Solo, Stack,
-    solo::wait_for,
+    load::{counting_folder, program},
+    solo::{FREE, wait_for},
     wire::{self, Reply},
 };
 use serde_json::Value;
@@ -179,6 +180,27 @@ fn an_access_line_says_what_was_asked_and_answered() {
     assert_eq!(line["target"], "/nothing?a=b");
     assert_eq!(line["status"], 501);
     assert_eq!(line["bytes"], reply.body.len());
+}
+
+#[test]
+fn of_an_answer_to_head_nothing_is_sent() {
+    let app = Solo::start(&[("LOG_FORMAT", "json")]);
+    let request = "HEAD /about.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let reply = wire::ask(app.address, request);
+    assert!(reply.header("content-length").is_some_and(|it| it != "0"));
+    let line = json(&app.log_line(|line| line.contains(&id(&reply))));
+    assert_eq!(line["bytes"], 0);
+}
+
+#[test]
+fn a_handler_that_panics_is_an_error_of_ours() {
+    let folder = counting_folder();
+    let mut counting = Command::new(program("counting"));
+    counting.env("BIND", FREE).env("COUNT_DIR", folder.path());
+    let app = Solo::run(&mut counting);
+    assert_eq!(wire::get(app.address, "/panic", "localhost").status, 500);
+    let line = app.log_line(|line| line.contains("target=/panic"));
+    assert!(line.contains(" status=500 "), "{line}");
 }
 
 #[test]

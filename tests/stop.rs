@@ -260,12 +260,27 @@ fn an_idle_connection_holds_nothing_up() {
 }
 
 #[test]
+fn without_keep_alive_every_answer_is_the_last() {
+    let app = Solo::start(&[("KEEP_ALIVE", "0")]);
+    let two = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2);
+    let exchange = wire::exchange(app.address, &two, wire::PATIENCE);
+    assert_eq!(exchange.replies.len(), 1, "{exchange:?}");
+    assert!(exchange.closed);
+}
+
+#[test]
 fn a_request_without_end_is_cut_off() {
     let mut app = Solo::start(&[("DRAIN_SECONDS", "0"), ("SHUTDOWN_SECONDS", "1")]);
     let mut request = InFlight::begin(app.address);
     app.signal("TERM");
     assert_eq!(app.ended().code(), Some(0));
     assert_eq!(request.line(), "", "an answer to half a request");
+    let last = app.log_line(|line| line.contains("stopped"));
+    let log = app.log();
+    let place = |what: &str| log.iter().position(|line| line.contains(what));
+    let cut = place("out of time").expect("it says that somebody was cut off");
+    let line = place("berth::access").expect("whom");
+    assert!(cut < line && log[line + 1] == last, "{log:?}");
 }
 
 /// Starts an app on a Unix socket, and waits until it answers.
@@ -310,6 +325,23 @@ fn a_unix_socket_goes_with_its_server() {
     assert!(socket.exists());
     assert_eq!(stop(app).code(), Some(0));
     assert!(!socket.exists());
+}
+
+#[test]
+fn the_unix_socket_of_a_successor_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = socket_in(&folder);
+    let first = start_on(&socket);
+    let mut in_flight = UnixStream::connect(&socket).unwrap();
+    let half = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nx";
+    in_flight.write_all(half).unwrap();
+    first.signal("TERM");
+    wait_for(|| UnixStream::connect(&socket).is_err().then_some(()));
+    let second = start_on(&socket);
+    drop(in_flight);
+    assert_eq!(stop(first).code(), Some(0));
+    assert!(up(&socket));
+    stop(second);
 }
 
 #[test]

@@ -344,7 +344,8 @@ impl FromStr for StaticPrefix {
         match prefix.is_empty() || prefix.starts_with('/') {
             true if text.starts_with('/')
                 && prefix.chars().all(plain)
-                && !prefix.contains("//") =>
+                && !prefix.contains("//")
+                && !prefix.ends_with('/') =>
             {
                 Ok(Self(prefix.to_owned()))
             }

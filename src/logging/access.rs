@@ -86,10 +86,16 @@ pub async fn line<B: MessageBody + 'static>(
     });
     request.extensions_mut().insert(RequestId(Rc::clone(&id)));
 
-    let mut answer = next.call(request).await?;
+    let is_head = request.method() == Method::HEAD;
+    let answered = next.call(request).await;
     if let Some(line) = &mut line {
-        line.status = answer.status().as_u16();
+        let status = match &answered {
+            Ok(answer) => answer.status(),
+            Err(error) => error.as_response_error().status_code(),
+        };
+        line.status = status.as_u16();
     }
+    let mut answer = answered?;
     let headers = answer.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::from_str(&id)?);
     if names_replica {
@@ -97,7 +103,11 @@ pub async fn line<B: MessageBody + 'static>(
     }
     Ok(answer
         .map_into_boxed_body()
-        .map_body(|_, body| BodyWithLine { body, line }))
+        .map_body(|_, body| BodyWithLine {
+            body,
+            is_head,
+            line,
+        }))
 }
 
 /// The id that a trusted proxy sent if it is well-formed (1 to 128 letters, digits and `._-=;:/`, which traces have), else a
@@ -238,6 +248,8 @@ impl Serialize for Micros {
 /// A body that counts what it sends, and takes the access line with it when it is done.
 pub struct BodyWithLine {
     body: BoxBody,
+    /// Then nothing is sent, so that nothing has to be read.
+    is_head: bool,
     line: Option<Line>,
 }
 
@@ -252,6 +264,9 @@ impl MessageBody for BodyWithLine {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.is_head {
+            return Poll::Ready(None);
+        }
         let chunk = Pin::new(&mut self.body).poll_next(cx);
         if let (Poll::Ready(Some(Ok(bytes))), Some(line)) = (&chunk, &mut self.line) {
             line.bytes += bytes.len() as u64;

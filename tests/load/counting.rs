@@ -4,6 +4,7 @@
 //! - `POST /number/{n}` reads the body to its end, counts `n` as processed, and answers `n`.
 //! - `GET` or `POST /status/{code}/{n}` does the same as the POST, and answers with that status.
 //! - `POST /hoard` takes memory until there is none.
+//! - `GET /panic` panics.
 //!
 //! `?wait=MILLISECONDS` lets any of them take that long, `?work=MICROSECONDS` lets a GET take that much of a processor's
 //! time. To count is to append a line to the file of this replica's
@@ -96,7 +97,8 @@ fn routes(app: &mut web::ServiceConfig) {
     app.service(get_number)
         .service(post_number)
         .service(any_status)
-        .service(hoard);
+        .service(hoard)
+        .service(panic);
 }
 
 #[derive(Deserialize)]
@@ -168,6 +170,11 @@ async fn hoard() -> HttpResponse {
         hoard.push(vec![1_u8; 1 << 20]);
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[get("/panic")]
+async fn panic() -> HttpResponse {
+    panic!("as it was asked to");
 }
 
 fn answer(status: StatusCode, n: u64) -> HttpResponse {
