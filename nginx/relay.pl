@@ -18,15 +18,16 @@ for my $out (*STDOUT, *STDERR) {
     fcntl($out, F_SETFL, fcntl($out, F_GETFL, 0) | O_NONBLOCK) or die "relay.pl: $!";
 }
 
-my ($begun, $waiting, $lost, $is_over) = ('', '', 0, 0);
-until ($is_over) {
-    vec(my $readable = '', fileno STDIN, 1) = 1;
+my ($begun, $waiting, $lost, $end) = ('', '', 0, 0);
+# In the end, what still waits has a second to be taken.
+until ($end && ($waiting eq '' || time > $end)) {
+    vec(my $readable = '', fileno STDIN, 1) = !$end;
     vec(my $writable = '', fileno STDOUT, 1) = $waiting ne '';
-    select($readable, $writable, undef, undef) >= 0 or next;
+    select($readable, $writable, undef, $end ? 1 : undef) > 0 or next;
     if (vec($readable, fileno STDIN, 1)) {
         select(undef, undef, undef, $gather);
-        $is_over = !sysread(STDIN, $begun, $room, length $begun);
-        my $lines = substr($begun, 0, 1 + rindex($begun, "\n"), '');
+        $end = time + 1 if !sysread(STDIN, $begun, $room, length $begun);
+        my $lines = substr($begun, 0, $end ? length $begun : 1 + rindex($begun, "\n"), '');
         if (length($waiting) + length($lines) > $room) { $lost += $lines =~ tr/\n// }
         else { $waiting .= $lines }
     }
@@ -39,4 +40,3 @@ until ($is_over) {
         }
     }
 }
-syswrite(STDOUT, $waiting . $begun);

@@ -166,6 +166,11 @@ fn maintenance_turns_everyone_away_but_probes() {
             "GET /missing",
             "DELETE /",
             "GET /up/",
+            "GET //up",
+            "GET //health/ready",
+            "GET /x/../up",
+            "POST /up",
+            "POST /health/ready",
         ] {
             assert_refused(address, request, 503, Page::Maintenance);
             let reply = ask(address, request, "*/*");
