@@ -2,7 +2,7 @@
 //! (RFC 9112 §9.6). actix would go on with what it has read by then, and stay connected. While the process drains, every
 //! answer is the last. And a client that sends many requests at once has its turn with others, not before them.
 
-use std::{any::Any, cell::Cell, convert::Infallible, time::Duration};
+use std::{cell::Cell, convert::Infallible, time::Duration};
 
 use actix_web::{
     Error, HttpResponse,
@@ -26,7 +26,7 @@ const FLUSH: Duration = Duration::from_millis(200);
 struct Ended(Cell<bool>);
 
 /// Marks a new connection; for `HttpServer::on_connect`.
-pub fn connected(_: &dyn Any, connection: &mut Extensions) {
+pub fn connected(connection: &mut Extensions) {
     connection.insert(Ended::default());
 }
 

@@ -17,9 +17,9 @@
 //! 15. [`time`] is the service: **the one module that you replace**.
 //!
 //! Everything else ends in [`refusal`]. [`drain`] ends the process on SIGTERM, of which it tells the [`front`]. [`relief`]
-//! hangs up on whoever can't be accepted. [`memory`] that a load has left goes back to the system. [`turns`] are taken with
-//! an nginx on the same machine. [`healthcheck`] is the other side of [`health`]. [`front_files`] is what nginx needs of all
-//! this, and [`bundle`] runs it behind an nginx in the same container.
+//! hangs up on whoever can't be accepted, and [`idle`] on whoever asks for nothing more. [`memory`] that a load has left goes
+//! back to the system. [`turns`] are taken with an nginx on the same machine. [`healthcheck`] is the other side of
+//! [`health`]. [`front_files`] is what nginx needs of all this, and [`bundle`] runs it behind an nginx in the same container.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -36,6 +36,7 @@ pub mod headers;
 pub mod health;
 pub mod healthcheck;
 pub mod hosts;
+pub mod idle;
 pub mod last;
 pub mod load;
 pub mod logging;

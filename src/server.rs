@@ -27,7 +27,7 @@ use crate::{
     body,
     config::{Address, Config},
     drain::{self, Drain, StopSignals},
-    failure, guard, headers, health, last,
+    failure, guard, headers, health, idle, last,
     load::{self, Load},
     logging::access,
     maintenance, memory, refusal,
@@ -123,7 +123,8 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     let shared_drain = Data::new(drain.clone());
     let load = Data::new(Load::default());
     let workers = usize::from(config.web_concurrency.clone());
-    raise_open_files(config.max_connections.count());
+    let spare = raise_open_files(config.max_connections.count());
+    let limit = Duration::from(config.keep_alive) + config.client_timeout.seconds();
     let server = HttpServer::new(move || {
         // Innermost first: a request meets these from the last to the first, then the service.
         App::new()
@@ -148,8 +149,12 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
             .wrap(from_fn(health::answer))
             .wrap(from_fn(headers::set))
             .wrap(from_fn(last::cut))
+            .wrap(from_fn(idle::note))
     })
-    .on_connect(last::connected)
+    .on_connect(move |stream, connection| {
+        last::connected(connection);
+        idle::connected(stream, connection, limit, spare / workers);
+    })
     .workers(workers)
     .max_connections(config.max_connections.count().div_ceil(workers))
     .client_request_timeout(config.client_timeout.seconds())
@@ -202,21 +207,24 @@ fn keep_alive(time: Duration) -> KeepAlive {
     }
 }
 
-/// Has the system allow as many open files as `connections` need; many start a process with 1024, and let it ask.
-fn raise_open_files(connections: usize) {
-    let wanted = (connections + OTHER_FILES) as u64;
+/// Has the system allow as many open files as `connections` need, and one more for each, of which it returns how many there
+/// can be; many start a process with 1024, and let it ask.
+fn raise_open_files(connections: usize) -> usize {
+    let needed = connections + OTHER_FILES;
+    let wanted = (needed + connections) as u64;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
-        return;
+        return connections;
     }
-    limit.current = Some(limit.maximum.map_or(wanted, |most| most.min(wanted)));
+    let most = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    limit.current = Some(most);
     let _ = setrlimit(Resource::Nofile, limit);
-    if limit.current < Some(wanted) {
-        let most = limit.current.unwrap_or_default();
+    if most < needed as u64 {
         log::warn!(
             "the system allows {most} open files, too few for MAX_CONNECTIONS; raise its limit or lower that"
         );
     }
+    (most as usize).saturating_sub(needed)
 }
 
 /// `[::]` listens on IPv4 too, and falls back to `0.0.0.0` on a machine without IPv6. A connection whose client takes

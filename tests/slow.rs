@@ -91,6 +91,20 @@ const ATTACKS: &[Attack] = &[
         Duration::ZERO,
         &[0, 413],
     ),
+    attack(
+        "a second head that stops",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nG",
+        "",
+        PAUSE,
+        &[200],
+    ),
+    attack(
+        "a second head, a byte at a time",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /",
+        "x",
+        PAUSE,
+        &[200],
+    ),
     Attack {
         reads: false,
         ..attack(
@@ -199,7 +213,8 @@ fn all_are_ended(address: SocketAddr, attacks: &[&Attack]) {
 
 #[test]
 fn the_app_alone_ends_every_slow_or_hostile_client() {
-    let app = Solo::start(&LIMITS);
+    let keep = [("KEEP_ALIVE", "3")];
+    let app = Solo::start(&[&LIMITS[..], &keep].concat());
     let attacks: Vec<_> = ATTACKS.iter().chain([&DRIP]).collect();
     all_are_ended(app.address, &attacks);
 }
