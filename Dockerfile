@@ -72,6 +72,8 @@ CMD ["nginx", "-g", "daemon off;"]
 FROM nginx AS bundle
 COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=build /berth /berth
+# As for the app, below.
+LABEL service=berth
 ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]

@@ -481,6 +481,44 @@ fn check(arguments: &[&str], image: &str) -> (Option<i32>, String) {
 }
 
 #[test]
+fn an_app_with_names_of_its_own_has_nothing_of_the_sample() {
+    // As the READMEs ask for: another image, domain, account and name, but for a name that their commands have.
+    let own = [
+        ("clock.example.com", "time.mine.org"),
+        ("registry.example.com", "registry.mine.org"),
+        ("registry.fly.io/berth-example", "registry.fly.io/mine"),
+        ("example-project", "mine"),
+        ("example-berth", "mine"),
+        ("berthexample", "mine"),
+        ("123456789012", "210987654321"),
+        ("SUBSCRIPTION", "00000000-0000-0000-0000-000000000000"),
+        ("192.0.2.1", "203.0.113.1"),
+    ];
+    for (name, contract, documents) in all() {
+        let replace = |text: &str| {
+            let text = match contract.name_stays {
+                false => text.replace("berth-example", "mine"),
+                true => text.to_owned(),
+            };
+            own.iter()
+                .fold(text, |text, (sample, mine)| text.replace(sample, mine))
+        };
+        let documents: Vec<_> = documents
+            .into_iter()
+            .map(|mut document| {
+                let text = replace(&document.content.to_string());
+                document.content = serde_json::from_str(&text).unwrap();
+                document
+            })
+            .collect();
+        let left = rules::samples(&contract, &documents);
+        assert!(left.is_empty(), "{name}: {left:?}");
+        let found = rules::findings(&contract, &documents);
+        assert!(found.is_empty(), "{name}: {found:?}");
+    }
+}
+
+#[test]
 fn make_check_names_what_is_to_be_replaced_and_what_it_did_not_look_at() {
     let (code, said) = check(&["fly"], "berth-test-no-such-image");
     assert_eq!(code, Some(1), "{said}");
@@ -490,6 +528,11 @@ fn make_check_names_what_is_to_be_replaced_and_what_it_did_not_look_at() {
     );
     assert!(
         said.contains("not looked at: the image berth-test-no-such-image: "),
+        "{said}"
+    );
+    let (_, said) = check(&["fly"], "berth-app");
+    assert!(
+        said.contains("\nlooked at: the image berth-app") || said.starts_with("looked at"),
         "{said}"
     );
     for arguments in [&["nowhere"][..], &[]] {

@@ -1,5 +1,5 @@
 //! `make check PLATFORM=fly`: looks over a platform's files, the variables that they set and the image, for what would
-//! have the first deploy fail. Each finding says what to do.
+//! have the first deploy fail. Each finding says what to do. IMAGE names another image than the files do.
 //!
 //! usage: check [PLATFORM]
 
@@ -45,10 +45,16 @@ fn check(platform: &str) -> Result<ExitCode, String> {
     let contract = Contract::read(&folder)?;
     let documents = contract.documents(&folder)?;
     let mut findings = rules::findings(&contract, &documents);
-    findings.extend(rules::samples(&documents));
-    let name = env::var("IMAGE").unwrap_or("berth-app".into());
-    match image::findings(&name, &contract) {
-        Ok(found) => findings.extend(found),
+    findings.extend(rules::samples(&contract, &documents));
+    let named = env::var("IMAGE")
+        .ok()
+        .or(rules::image(&contract, &documents));
+    let name = named.as_deref().unwrap_or("berth-app");
+    match image::findings(name, &contract) {
+        Ok(found) => {
+            println!("looked at: the image {name}");
+            findings.extend(found);
+        }
         Err(why) => println!("not looked at: the image {name}: {why}"),
     }
     for Finding {

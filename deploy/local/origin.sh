@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Where an image comes from. To be sourced after lib.sh; sets
-#   $tags                the version, and the git revision, with -dirty if something is not as it was committed
+#   $tags                the git revision, with -dirty if something is not as it was committed; none if it is unknown
 #   $labels              name=value: version, licence, source and revision, as far as they are known
 #   SOURCE_DATE_EPOCH    the time of the commit, unless it is set
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# The version is no tag: it changes by hand, and would be moved from one release to the next.
 # shellcheck disable=SC2034 # for the script that sources this
-tags=("${version//+/-}") labels=("version=$version" "licenses=$(sed -n 's/^license = "\(.*\)"/\1/p' Cargo.toml)")
+tags=() labels=("version=$version" "licenses=$(sed -n 's/^license = "\(.*\)"/\1/p' Cargo.toml)")
 
 # Nothing of the address that could be secret, and no path of this machine.
 from=$(git config --get remote.origin.url 2>/dev/null | sed -nE 's,\.git$,,; s,^ssh://([^@/]*@)?([^:/]+)(:[0-9]+)?/,https://\2/,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds an image for platforms, pushes it, and prints its name with its digest, which is what to pin in a deployment.
-# It gets the tag of IMAGE, the version and the git revision as tags, and labels that tell where it comes from. It is built
+# It gets the tag of IMAGE and the git revision as tags, and labels that tell where it comes from. It is built
 # for amd64, and where the builder can also for arm64, with SBOM and provenance. The same commit gives the same layers.
 # usage: IMAGE=registry/name:tag [TARGET=app|bundle] [BUILDX_BUILDER=…] deploy/local/push.sh     (BASES, … as in bases.sh)
 
@@ -35,7 +35,8 @@ result=$cache/push-result.log
 options=(--progress plain --target "$target" --platform linux/amd64)
 for label in "${labels[@]}"; do options+=(--label "org.opencontainers.image.$label"); done
 for it in "${tags[@]}"; do options+=(--tag "$name:$it"); done
-# What the user names, in the environment or in .env.
+# What the user names, in the environment or in .env. No image of this machine's is the version before: it need not be what
+# is deployed.
 arguments=$(docker compose config app | sed -nE '/: null$/!s/^ +((RUST|NGINX|PREVIOUS)_IMAGE): (.*)/\1=\3/p')
 if [[ $driver == docker ]]; then
     say "For linux/amd64 alone, without SBOM and provenance: the engine's own builder can't do more"
@@ -54,7 +55,6 @@ if [[ $driver == docker && $(docker version --format '{{.Server.Arch}}') == amd6
     app=$(docker compose config --images app) needed=4000
     if docker image inspect "$app" >/dev/null 2>&1; then
         needed=500
-        [[ $arguments == *PREVIOUS_IMAGE=* ]] || arguments+=$'\n'PREVIOUS_IMAGE=$app # as in images.sh
     fi
     data=$(docker info --format '{{.DockerRootDir}}')
     [[ ! -d $data ]] || room "$data" "$needed" "building"

@@ -46,6 +46,9 @@ job "berth-example" {
         "traefik.http.routers.berth-example.tls=true",
       ]
 
+      # Until it is healthy, the new one gets no requests: Nomad lists it, healthy or not.
+      canary_tags = ["traefik.enable=false"]
+
       # Whether a new replica is healthy.
       check {
         name     = "ready"

@@ -27,7 +27,7 @@ resource "scaleway_container" "berth" {
   namespace_id = scaleway_container_namespace.berth.id
 
   # What `make push` has pushed.
-  image = "rg.fr-par.scw.cloud/berth-example/berth:0.1.0"
+  image = "rg.fr-par.scw.cloud/example-berth/berth:0.1.0"
   # Where Scaleway looks for the app, and what it sets as PORT.
   port = 8080
   # HTTP/1.1 to the app.

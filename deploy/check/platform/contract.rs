@@ -14,6 +14,9 @@ pub struct Contract {
     pub name: String,
     /// The public name that variables of its own tell, or empty.
     pub host: String,
+    /// Whether the sample's name for the app may stay, since nobody else can have it, too.
+    #[serde(default)]
+    pub name_stays: bool,
     pub file: Vec<File>,
     pub container: Container,
     /// None where it only looks whether the port is open.

@@ -14,7 +14,9 @@ pub fn findings(name: &str, contract: &Contract) -> Result<Vec<Finding>, String>
         .output();
     let output = output.map_err(|error| format!("docker can't be run ({error})"))?;
     if !output.status.success() {
-        return Err("it is not here; `make push` or `make up` makes it".into());
+        return Err(
+            "it is not here; `make push IMAGE=…` makes it, and IMAGE=berth-app has what `make up` built looked at".into(),
+        );
     }
     let images: Vec<Value> =
         serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;

@@ -28,24 +28,48 @@ pub struct Finding {
     pub remedy: String,
 }
 
+/// What only the sample may have in a name, an address or an account.
+const SAMPLES: [&str; 4] = ["example", "192.0.2.", "123456789012", ACCOUNT];
+const ACCOUNT: &str = "SUBSCRIPTION";
+/// The sample's name for the app.
+const NAME: &str = "berth-example";
+
+fn is_sample(contract: &Contract, text: &str) -> bool {
+    let text = match contract.name_stays {
+        true => text.replace(NAME, ""),
+        false => text.to_owned(),
+    };
+    SAMPLES.iter().any(|sample| text.contains(sample))
+}
+
 /// What the sample's values would have to be replaced by: names and hosts of yours.
-pub fn samples(documents: &[Document]) -> Vec<Finding> {
+pub fn samples(contract: &Contract, documents: &[Document]) -> Vec<Finding> {
     let all = documents.iter().flat_map(|document| {
         let leaves = document.leaves().into_iter();
         leaves.map(move |(place, value)| (document, place, value))
     });
-    let sample = |value: &Value| {
-        value
-            .as_str()
-            .is_some_and(|text| text.contains("example") || text.contains("192.0.2."))
+    let is_left = |place: &Place, value: &Value| {
+        let text = value.as_str().unwrap_or_default();
+        // An account is in keys, too.
+        place.to_string().contains(ACCOUNT) || is_sample(contract, text)
     };
-    all.filter(|(_, _, value)| sample(value))
+    all.filter(|(_, place, value)| is_left(place, value))
         .map(|(document, place, value)| Finding {
             place: at(document, &place),
             fault: format!("{value} is the sample's"),
             remedy: "Put in your own name; the README beside the file says which.".into(),
         })
         .collect()
+}
+
+/// The image that the files name, as far as they name it in one piece.
+pub fn image(contract: &Contract, documents: &[Document]) -> Option<String> {
+    let mut files = contract.file.iter().zip(documents);
+    files.find_map(|(file, document)| {
+        let patterns = file.says.get(&Fact::Image).into_iter().flatten();
+        let mut values = patterns.flat_map(|pattern| document.find(pattern));
+        values.find_map(|(_, value)| value.as_str().map(str::to_owned))
+    })
 }
 
 /// What is wrong with the files of a platform.
@@ -256,6 +280,9 @@ fn in_force(contract: &Contract, file: &File, document: &Document) -> Vec<Findin
     let mut variables = BTreeMap::from(image);
     variables.extend(contract.container.variables.clone());
     variables.extend(of_file(contract, file, document));
+    let names_own = variables
+        .get("ALLOWED_HOSTS")
+        .is_some_and(|hosts| !is_sample(contract, hosts));
     let variables = variables
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()));
@@ -264,7 +291,7 @@ fn in_force(contract: &Contract, file: &File, document: &Document) -> Vec<Findin
             let odd = warnings
                 .iter()
                 .map(|it| (it.to_string(), "Mend it in the file.".to_owned()));
-            odd.chain(contradictions(contract, &config))
+            odd.chain(contradictions(contract, &config, names_own))
                 .map(finding)
                 .collect()
         }
@@ -275,8 +302,9 @@ fn in_force(contract: &Contract, file: &File, document: &Document) -> Vec<Findin
     }
 }
 
-/// Where the configuration does not fit what the platform does.
-fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)> {
+/// Where the configuration does not fit what the platform does. The host is the sample's, and says nothing where the file
+/// `names_own`.
+fn contradictions(contract: &Contract, config: &Config, names_own: bool) -> Vec<(String, String)> {
     let (router, platform) = (&contract.router, &contract.name);
     let mut found = Vec::new();
     let mut say = |fault: String, remedy: String| found.push((fault, remedy));
@@ -310,7 +338,7 @@ fn contradictions(contract: &Contract, config: &Config) -> Vec<(String, String)>
     }
 
     let host = Authority::parse(&router.host);
-    if !host.is_ok_and(|host| config.allowed_hosts.allows(&host)) {
+    if !names_own && !host.is_ok_and(|host| config.allowed_hosts.allows(&host)) {
         say(
             format!(
                 "{} is not allowed, and that is how {platform} calls the app: everyone would get 404",
