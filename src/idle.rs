@@ -50,6 +50,9 @@ pub fn connected(stream: &dyn Any, connection: &mut Extensions, limit: Duration,
             Vec::new()
         });
         if all.len() >= most {
+            all.retain(|it| it.strong_count() > 0);
+        }
+        if all.len() >= most {
             return;
         }
         if let Ok(socket) = stream.as_fd().try_clone_to_owned() {

@@ -62,7 +62,7 @@ pub fn start(config: &Config) -> io::Result<Log> {
     }
     log::set_max_level(logger.filter());
     log::set_boxed_logger(Box::new(logger)).expect("the log is started once");
-    // A panic is a line like any other; the process survives it, and only the connection ends.
+    // A panic is a line like any other, and ends no more than its request.
     panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     Ok(Log(queue))
 }

@@ -16,7 +16,7 @@ use actix_web::{
     App, HttpServer,
     http::KeepAlive,
     middleware::{Condition, from_fn},
-    rt::time::{sleep, timeout},
+    rt::time::timeout,
     web::{self, Data, ServiceConfig},
 };
 use futures_util::future::{Either, select};
@@ -41,7 +41,7 @@ const BACKLOG: i32 = 1024;
 const OTHER_FILES: usize = 1024;
 
 /// Requests that are cut off at the end have this long to leave their lines in the log.
-const LINES: Duration = Duration::from_millis(100);
+const LINES: Duration = Duration::from_secs(1);
 
 /// A server that is bound, and takes connections once it runs.
 pub struct Server {
@@ -66,7 +66,7 @@ impl Server {
         let drained = pin!(self.stop.drained(self.drain, self.config));
         let ended = match select(self.actix, drained).await {
             Either::Left((ended, _)) => ended,
-            Either::Right((left, server)) => {
+            Either::Right((left, mut server)) => {
                 drop(self.relief);
                 // Now: later it may be the successor's.
                 if let Address::Unix(path) = &self.address {
@@ -74,17 +74,14 @@ impl Server {
                 }
                 // Sent by the call; the server obeys as it is polled.
                 drop(handle.stop(true));
-                match timeout(left, server).await {
-                    Ok(ended) => ended,
-                    Err(_) => {
-                        log::warn!("out of time: whoever waits for an answer is cut off");
-                        // The server is gone, and its workers see that.
-                        sleep(LINES).await;
-                        Ok(())
-                    }
-                }
+                timeout(left, &mut server).await.unwrap_or_else(|_| {
+                    log::warn!("out of time: whoever waits for an answer is cut off");
+                    Ok(())
+                })
             }
         };
+        // The workers cut off whom they still have, now that the server is gone.
+        let _ = timeout(LINES, access::all_written()).await;
         log::info!("stopped");
         ended
     }
@@ -153,7 +150,7 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     })
     .on_connect(move |stream, connection| {
         last::connected(connection);
-        idle::connected(stream, connection, limit, spare / workers);
+        idle::connected(stream, connection, limit, spare.div_ceil(workers));
     })
     .workers(workers)
     .max_connections(config.max_connections.count().div_ceil(workers))

@@ -11,6 +11,7 @@ use std::{
 };
 
 use common::{
+    Over,
     load::{Counted, From, Options},
     stack::docker,
     wire,
@@ -56,8 +57,9 @@ fn too_much_is_refused_quickly_and_nothing_breaks() {
             work: WORK,
             ..Options::default()
         };
+        let end = Over(&over);
         let report = stack.under_load(From::Network, &options, || thread::sleep(LASTS));
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         (report, probes.join().expect("health answers"))
     });
     drop(idle);

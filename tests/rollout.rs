@@ -15,7 +15,7 @@ use std::{
 };
 
 use common::{
-    Stack,
+    Over, Stack,
     container::image,
     solo::{wait_at_most, wait_for},
     stack::{docker, run},
@@ -251,16 +251,9 @@ fn losses_during(stack: &Stack, what: impl FnOnce()) -> Vec<String> {
             assert!(asked > 50, "hardly any load: {asked} requests");
             losses
         });
-        // Ends the load also if it panics.
-        struct End<'a>(&'a AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        let end = End(&ends);
+        let over = Over(&ends);
         what();
-        drop(end);
+        drop(over);
         load.join().unwrap()
     })
 }
@@ -503,7 +496,8 @@ fn fixed_address() -> String {
 
 #[test]
 fn a_version_is_rolled_out_during_maintenance() {
-    let service = Service::start(&[("PUBLISH", &fixed_address())]);
+    let name = Image::build("berth-nginx", "");
+    let service = Service::start(&[("FRONT_IMAGE", &name.0), ("PUBLISH", &fixed_address())]);
     let status = || get(service.stack.address, "/", "localhost").status;
     let before = service.replicas();
     let nginx = [
@@ -520,9 +514,15 @@ fn a_version_is_rolled_out_during_maintenance() {
     assert_eq!(service.replicas(), before, "the app is left alone");
 
     let second = Image::version();
-    let (code, said) = service.rollout_with(&on, &["--image", &second.0]).end();
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(status(), 503);
+    let front = Image::build("berth-nginx", "");
+    for arguments in [
+        &["--image", &second.0][..],
+        &["--service", "nginx", "--image", &front.0],
+    ] {
+        let (code, said) = service.rollout_with(&on, arguments).end();
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(status(), 503);
+    }
     service.stack.compose(&nginx);
     service.assert_runs(2, &second.id());
 }
@@ -530,16 +530,22 @@ fn a_version_is_rolled_out_during_maintenance() {
 #[test]
 fn a_build_tells_when_the_files_have_changed() {
     let front = Image::build("berth-nginx", "");
-    let service = Service::start(&[("FRONT_IMAGE", &front.0)]);
-    let (first, nginx) = (service.name.id(), service.stack.containers("nginx"));
+    let service = Service::start(&[("FRONT_IMAGE", &front.0), ("PUBLISH", &fixed_address())]);
+    let nginx = service.stack.containers("nginx");
+    let tells = |said: &str| said.contains("Files of the site") && said.contains("make up");
     let said = service.roll(&["--build"]);
-    assert!(
-        said.contains("Files of the site") && said.contains("make up"),
-        "{said}"
-    );
-    assert_eq!(service.stack.containers("nginx"), nginx);
-    assert_ne!(service.name.id(), first);
+    assert!(tells(&said), "{said}");
     service.assert_runs(2, &service.name.id());
+    // Whatever Compose is asked for next, it leaves nginx alone.
+    service
+        .stack
+        .compose(&["up", "--detach", "--no-build", "nginx"]);
+    assert_eq!(service.stack.containers("nginx"), nginx);
+
+    service.roll(&["--build", "--service", "nginx"]);
+    assert_ne!(service.stack.containers("nginx"), nginx);
+    let said = service.roll(&["--build"]);
+    assert!(!tells(&said), "{said}");
 }
 
 #[test]

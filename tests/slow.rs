@@ -14,7 +14,7 @@ use std::{
 
 use actix_web::{HttpResponse, rt::time::sleep, web};
 use common::{
-    Solo, Stack,
+    Over, Solo, Stack,
     service::serve,
     solo::wait_for,
     stack::docker,
@@ -196,6 +196,7 @@ fn all_are_ended(address: SocketAddr, attacks: &[&Attack]) {
                 thread::sleep(PAUSE / 10);
             }
         });
+        let end = Over(&over);
         let attackers: Vec<_> = attacks
             .iter()
             .cycle()
@@ -203,7 +204,7 @@ fn all_are_ended(address: SocketAddr, attacks: &[&Attack]) {
             .map(|attack| scope.spawn(move || attack.fault(address)))
             .collect();
         let faults: Vec<_> = attackers.into_iter().map(|it| it.join().unwrap()).collect();
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         visitor.join().expect("others are served meanwhile");
         faults
     });
@@ -242,10 +243,11 @@ fn serves_beside(address: SocketAddr, number: usize, greeting: &str) {
         assert_eq!(home(address).status, 200, "beside {number} of {greeting:?}");
     }
     // They were there all the time.
-    let mut last = idle.last().unwrap();
-    last.set_nonblocking(true).unwrap();
-    let silent = last.read(&mut [0; 1]);
-    assert_eq!(silent.unwrap_err().kind(), ErrorKind::WouldBlock);
+    for mut socket in idle {
+        socket.set_nonblocking(true).unwrap();
+        let silent = socket.read(&mut [0; 1]);
+        assert_eq!(silent.unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
 }
 
 const BEGUN: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx";

@@ -5,7 +5,7 @@ mod common;
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read, Write, stderr},
     net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -232,7 +232,8 @@ fn every_front_is_told_even_if_it_hangs() {
     let name = format!("localhost:{}", front.local_addr().unwrap().port());
     let addresses: BTreeSet<SocketAddr> = name.to_socket_addrs().unwrap().collect();
     if addresses.len() < 2 {
-        println!("SKIPPED: localhost has but one address here");
+        // Past the test runner, which shows nothing of a test that passes.
+        let _ = writeln!(stderr(), "SKIPPED: localhost has but one address here");
     }
     let mine = front.local_addr().unwrap();
     let others = addresses.into_iter().filter(|&address| address != mine);
@@ -277,10 +278,13 @@ fn a_request_without_end_is_cut_off() {
     assert_eq!(request.line(), "", "an answer to half a request");
     let last = app.log_line(|line| line.contains("stopped"));
     let log = app.log();
-    let place = |what: &str| log.iter().position(|line| line.contains(what));
-    let cut = place("out of time").expect("it says that somebody was cut off");
-    let line = place("berth::access").expect("whom");
-    assert!(cut < line && log[line + 1] == last, "{log:?}");
+    for what in ["out of time", "berth::access"] {
+        assert!(
+            log.iter().any(|line| line.contains(what)),
+            "{what}: {log:?}"
+        );
+    }
+    assert_eq!(log.last(), Some(&last), "{log:?}");
 }
 
 /// Starts an app on a Unix socket, and waits until it answers.

@@ -9,9 +9,12 @@ use std::{
     net::IpAddr,
     pin::Pin,
     rc::Rc,
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
@@ -23,6 +26,7 @@ use actix_web::{
         header::{HeaderName, HeaderValue},
     },
     middleware::Next,
+    rt::time::sleep,
     web::Bytes,
 };
 use itoa::Buffer;
@@ -48,6 +52,16 @@ const MESSAGE: &str = "request";
 
 /// Where the lines go, and how; none if they are not asked for.
 static LOG: OnceLock<(LogFormat, Queue)> = OnceLock::new();
+
+/// Lines that are still to be written.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns when every request has its line.
+pub async fn all_written() {
+    while OPEN.load(Ordering::Relaxed) > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
 
 /// A request's id, among its extensions.
 #[derive(Clone, Debug)]
@@ -75,6 +89,7 @@ pub async fn line<B: MessageBody + 'static>(
     let id = request_id(&request, config);
     let names_replica = config.served_by.0;
     let mut line = LOG.get().map(|_| Line {
+        _open: Open::new(),
         id: Rc::clone(&id),
         client: client.addr,
         scheme: client.scheme,
@@ -143,6 +158,23 @@ struct Line {
     status: u16,
     bytes: u64,
     since: Instant,
+    _open: Open,
+}
+
+/// Dropped after its line is written.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Line {

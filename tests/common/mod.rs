@@ -23,7 +23,19 @@ pub use bundle::Bundle;
 pub use solo::Solo;
 pub use stack::Stack;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Says that it is over when it is dropped, so that others who wait for that end also if a test fails.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// The top of the repository.
 pub fn root() -> PathBuf {

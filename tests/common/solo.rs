@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,7 @@ pub struct Solo {
     pub address: SocketAddr,
     process: Running,
     log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 /// The binary, with nothing of this process's environment but what `variables` say.
@@ -45,7 +46,7 @@ impl Solo {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(process.0.stderr.take().unwrap()).split(b'\n');
         let sink = Arc::clone(&log);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 sink.lock()
                     .unwrap()
@@ -67,6 +68,7 @@ impl Solo {
             address,
             process,
             log,
+            reader: Some(reader),
         }
     }
 
@@ -90,9 +92,13 @@ impl Solo {
         self.process.signal(name);
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits for the process to end by itself, and for the end of its log.
     pub fn ended(&mut self) -> ExitStatus {
-        self.process.ended()
+        let status = self.process.ended();
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("a log of UTF-8");
+        }
+        status
     }
 }
 
