@@ -38,10 +38,14 @@ service_image() {
     echo "${image:-$project-$service}"
 }
 
-# mention_front: says so if nginx, whose image has the site's files, runs an older one than bears its name
+# mention_front: says so if nginx, whose image has the site's files, runs an older one than was built; that one keeps the
+# name, or the next `docker compose up` would replace nginx untried
 mention_front() {
-    [[ $(image_of "$front") == "$(image_id "$(service=nginx service_image <<<"$model")")" ]] ||
-        say "Files of the site, or nginx itself, have changed too, and are still the old ones. To bring them, with a gap of about a second: make up"
+    local runs its_name
+    runs=$(image_of "$front") its_name=$(service=nginx service_image <<<"$model")
+    [[ $runs != "$(image_id "$its_name")" ]] || return 0
+    docker tag "$runs" "$its_name"
+    say "Files of the site, or nginx itself, have changed too, and are still the old ones. To bring them, with a gap of about a second: make up"
 }
 
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }

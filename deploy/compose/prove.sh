@@ -81,8 +81,11 @@ allowed_host() {
 # statuses ID HOST NUMBER: the status and the replica of so many answers of that host, asked by a name that container ID
 # allows; in nginx's container, for there is a curl
 statuses() {
+    local asked=$path
+    # In maintenance a probe is all that is answered.
+    [[ $(setting "$1" MAINTENANCE) != on ]] || asked=/health/ready
     docker exec "$front" curl --silent --max-time 5 --output /dev/null --write-out '%{http_code} %header{x-served-by}\n' \
-        --header "Host: $(allowed_host "$1")" --connect-to "::$2:8080" "http://127.0.0.1:8080$path#[1-$3]" || true
+        --header "Host: $(allowed_host "$1")" --connect-to "::$2:8080" "http://127.0.0.1:8080$asked#[1-$3]" || true
 }
 
 # through_nginx ID: the same of its answers through nginx, none as long as nginx doesn't know it

@@ -26,7 +26,7 @@ bases=$(deploy/local/bases.sh ${apache:+apache})
 while IFS='=' read -r name image; do export "$name=$image"; done <<<"$bases"
 
 # The version before, whose assets are kept: unless one is named, the image that bears the name so far.
-if ! docker compose config | grep ' PREVIOUS_IMAGE: [^n]' >/dev/null; then
+if [[ ! $(docker compose config | sed -n '/: null$/!s/^ *PREVIOUS_IMAGE: //p') ]]; then
     app=$(docker compose config --images app)
     ! docker image inspect "$app" >/dev/null 2>&1 || export PREVIOUS_IMAGE=$app
 fi
