@@ -34,6 +34,24 @@ fn in_html() {
 }
 
 #[test]
+fn where_there_are_no_scripts() {
+    let made = make(&[
+        ("assets/a.css", "a"),
+        ("assets/b.png", "b"),
+        (
+            "page.html",
+            "<p>é</p><noscript>é<link rel=stylesheet href=assets/a.css></noscript>\r\n\
+             <noscript></noscript><img src=assets/b.png>text<noscript><img src=assets/b.png></noscript>",
+        ),
+    ]);
+    made.assert_text(
+        "page.html",
+        "<p>é</p><noscript>é<link rel=stylesheet href=assets/«a.css»></noscript>\r\n\
+         <noscript></noscript><img src=assets/«b.png»>text<noscript><img src=assets/«b.png»></noscript>",
+    );
+}
+
+#[test]
 fn in_a_set_of_sources() {
     let made = make(&[
         ("assets/a.png", "a"),

@@ -23,9 +23,27 @@ struct Attribute {
     range: Range<usize>,
 }
 
+/// What stands in a document.
+enum Part {
+    Tag(Tag),
+    /// Where markup stands that is text to a tokenizer of browsers with scripts.
+    Noscript(Range<usize>),
+}
+
 pub fn read(text: &str) -> Outcome<Vec<Reference>> {
     let mut references = Vec::new();
-    for tag in tags(text) {
+    for part in parts(text) {
+        let tag = match part {
+            Part::Tag(tag) => tag,
+            Part::Noscript(range) => {
+                let within = read(&text[range.clone()])?.into_iter();
+                references.extend(within.map(|it| Reference {
+                    range: it.range.start + range.start..it.range.end + range.start,
+                    ..it
+                }));
+                continue;
+            }
+        };
         let has = |name: &[u8]| tag.attributes.iter().any(|it| it.name == name);
         if tag.name == b"base" && has(b"href") {
             return Err(
@@ -83,8 +101,9 @@ fn candidates(value: &str, start: usize) -> Vec<Reference> {
 }
 
 /// The start tags of a document, none of those in comments and scripts.
-fn tags(text: &str) -> impl Iterator<Item = Tag> {
+fn parts(text: &str) -> impl Iterator<Item = Part> {
     let mut tag = Tag::default();
+    let mut in_noscript = false;
     let mut emitter = CallbackEmitter::new(move |event: CallbackEvent<'_>, span: Span<usize>| {
         match event {
             CallbackEvent::OpenStartTag { name } => {
@@ -103,7 +122,14 @@ fn tags(text: &str) -> impl Iterator<Item = Tag> {
                     attribute.range = span.start..span.end;
                 }
             }
-            CallbackEvent::CloseStartTag { .. } => return Some(mem::take(&mut tag)),
+            CallbackEvent::CloseStartTag { .. } => {
+                in_noscript = tag.name == b"noscript";
+                return Some(Part::Tag(mem::take(&mut tag)));
+            }
+            CallbackEvent::String { .. } if in_noscript => {
+                return Some(Part::Noscript(span.start..span.end));
+            }
+            CallbackEvent::EndTag { .. } => in_noscript = false,
             _ => {}
         }
         None
