@@ -52,10 +52,9 @@ pub fn connected(stream: &dyn Any, connection: &mut Extensions, limit: Duration,
         if all.len() >= most {
             all.retain(|it| it.strong_count() > 0);
         }
-        if all.len() >= most {
-            return;
-        }
-        if let Ok(socket) = stream.as_fd().try_clone_to_owned() {
+        if all.len() < most
+            && let Ok(socket) = stream.as_fd().try_clone_to_owned()
+        {
             let since = Cell::new(None);
             let watched = Rc::new(Connection { socket, since });
             all.push(Rc::downgrade(&watched));

@@ -121,6 +121,7 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     let load = Data::new(Load::default());
     let workers = usize::from(config.web_concurrency.clone());
     let spare = raise_open_files(config.max_connections.count());
+    let watched = spare.div_ceil(workers);
     let limit = Duration::from(config.keep_alive) + config.client_timeout.seconds();
     let server = HttpServer::new(move || {
         // Innermost first: a request meets these from the last to the first, then the service.
@@ -150,7 +151,7 @@ pub fn build(config: Config, service: fn(&mut ServiceConfig)) -> Result<Server, 
     })
     .on_connect(move |stream, connection| {
         last::connected(connection);
-        idle::connected(stream, connection, limit, spare.div_ceil(workers));
+        idle::connected(stream, connection, limit, watched);
     })
     .workers(workers)
     .max_connections(config.max_connections.count().div_ceil(workers))

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 die() { printf 'berth: %s\n       %s\n' "$1" "$2" >&2; exit 1; }
 
 export CARGO_TERM_COLOR=never
-deploy/local/cargo.sh --version >/dev/null || exit
+deploy/local/cargo.sh --version >/dev/null
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # as cargo.sh has it
 channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # The first call of a tool has rustup fetch the toolchain, if it has to.

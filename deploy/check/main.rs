@@ -48,7 +48,7 @@ fn check(platform: &str) -> Result<ExitCode, String> {
     findings.extend(rules::samples(&contract, &documents));
     let named = env::var("IMAGE")
         .ok()
-        .or(rules::image(&contract, &documents));
+        .or_else(|| rules::image(&contract, &documents));
     let name = named.as_deref().unwrap_or("berth-app");
     match image::findings(name, &contract) {
         Ok(found) => {

@@ -38,10 +38,11 @@ service_image() {
     echo "${image:-$project-$service}"
 }
 
-# mention_front: says so if nginx, whose image has the site's files, runs an older one than was built; that one keeps the
+# mention_front: after a build, says so if nginx, whose image has the site's files, runs an older one; that one keeps the
 # name, or the next `docker compose up` would replace nginx untried
 mention_front() {
     local runs its_name
+    [[ $from == build ]] || return 0
     runs=$(image_of "$front") its_name=$(service=nginx service_image <<<"$model")
     [[ $runs != "$(image_id "$its_name")" ]] || return 0
     docker tag "$runs" "$its_name"

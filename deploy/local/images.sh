@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Builds the images that docker-compose.yml names, with all that this needs. When nothing changed: done in a second or two.
-# usage: deploy/local/images.sh [--bundle] [--apache] [SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
+# usage: deploy/local/images.sh [--port] [--bundle] [--apache] [SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
+# --port: checks first that the port is free on which the stack is to be.
 # --bundle, --apache: berth-bundle, berth-apache as well, which the stack does not need.
 
 . "$(dirname "$0")/lib.sh"
 
-bundle='' apache=''
+port='' bundle='' apache=''
+[[ ${1-} != --port ]] || { port=yes; shift; }
 [[ ${1-} != --bundle ]] || { bundle=yes; shift; }
 [[ ${1-} != --apache ]] || { apache=apache; shift; }
 build() {
@@ -16,12 +18,10 @@ build() {
 }
 
 deploy/local/preflight.sh
-# Where the engine's folder can't be seen (another machine, a virtual one) there is nothing to measure.
-data=$(docker info --format '{{.DockerRootDir}}')
-if docker image inspect berth-app >/dev/null 2>&1; then needed=500; else needed=4000; fi
-[[ ! -d $data ]] || room "$data" "$needed" "building (base images, crates, the result)"
+room_to_build berth-app "building (base images, crates, the result)"
 
 deploy/local/plugins.sh
+[[ ! $port ]] || deploy/local/port.sh
 bases=$(deploy/local/bases.sh ${apache:+apache})
 while IFS='=' read -r name image; do export "$name=$image"; done <<<"$bases"
 

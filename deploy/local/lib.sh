@@ -34,6 +34,15 @@ room() {
         "Make room there (\`docker system df\` shows what Docker holds, \`docker system prune\` frees what is unused), then try again."
 }
 
+# room_to_build IMAGE WHY: the same of the engine's disk, for a build, which needs less where that image is here. Where the
+# engine's folder can't be seen (another machine, a virtual one) there is nothing to measure.
+room_to_build() {
+    local data needed=4000
+    data=$(docker info --format '{{.DockerRootDir}}')
+    ! docker image inspect "$1" >/dev/null 2>&1 || needed=500
+    [[ ! -d $data ]] || room "$data" "$needed" "$2"
+}
+
 # work_folder: sets $work, a folder that is gone when the script ends, however it ends.
 work_folder() {
     mkdir -p "$cache" 2>/dev/null || die "The folder $cache can't be made." "Set XDG_CACHE_HOME to a folder that you may write to."

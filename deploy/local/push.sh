@@ -52,12 +52,7 @@ else
 fi
 # Only the engine's own builder sees the engine's images, and they are made for its own kind of processor.
 if [[ $driver == docker && $(docker version --format '{{.Server.Arch}}') == amd64 ]]; then
-    app=$(docker compose config --images app) needed=4000
-    if docker image inspect "$app" >/dev/null 2>&1; then
-        needed=500
-    fi
-    data=$(docker info --format '{{.DockerRootDir}}')
-    [[ ! -d $data ]] || room "$data" "$needed" "building"
+    room_to_build "$(docker compose config --images app)" "building"
     bases=$(deploy/local/bases.sh)
     arguments+=$'\n'$bases
 fi

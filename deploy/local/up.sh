@@ -17,8 +17,7 @@ explain() {
     die "The service $name does not get healthy ($state); its last words are above." "Mend that, then: make up"
 }
 
-for check in preflight plugins port; do "deploy/local/$check.sh"; done
-deploy/local/images.sh
+deploy/local/images.sh --port
 : >"$cache/up.log"
 before=$(docker compose ps --quiet)
 # A first start that failed leaves nothing; a stack that ran before is left for a look at it.

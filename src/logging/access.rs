@@ -88,16 +88,18 @@ pub async fn line<B: MessageBody + 'static>(
     let client = Client::of(&request);
     let id = request_id(&request, config);
     let names_replica = config.served_by.0;
-    let mut line = LOG.get().map(|_| Line {
-        _open: Open::new(),
-        id: Rc::clone(&id),
-        client: client.addr,
-        scheme: client.scheme,
-        method: request.method().clone(),
-        target: request.uri().clone(),
-        status: CLIENT_CLOSED_REQUEST,
-        bytes: 0,
-        since: Instant::now(),
+    let mut line = LOG.get().map(|_| {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Line {
+            id: Rc::clone(&id),
+            client: client.addr,
+            scheme: client.scheme,
+            method: request.method().clone(),
+            target: request.uri().clone(),
+            status: CLIENT_CLOSED_REQUEST,
+            bytes: 0,
+            since: Instant::now(),
+        }
     });
     request.extensions_mut().insert(RequestId(Rc::clone(&id)));
 
@@ -158,23 +160,6 @@ struct Line {
     status: u16,
     bytes: u64,
     since: Instant,
-    _open: Open,
-}
-
-/// Dropped after its line is written.
-struct Open;
-
-impl Open {
-    fn new() -> Self {
-        OPEN.fetch_add(1, Ordering::Relaxed);
-        Self
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        OPEN.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Drop for Line {
@@ -203,6 +188,7 @@ impl Drop for Line {
             LogFormat::Json => fields.json(),
         };
         queue.put(line.as_bytes());
+        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

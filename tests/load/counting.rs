@@ -7,9 +7,9 @@
 //! - `GET /panic` panics.
 //!
 //! `?wait=MILLISECONDS` lets any of them take that long, `?work=MICROSECONDS` lets a GET take that much of a processor's
-//! time. To count is to append a line to the file of this replica's
-//! name in the folder `COUNT_DIR`: what was processed is known even when the replica was killed. Each answer names its
-//! `VERSION` (default 1) in `X-Version`. It starts to listen after `START_DELAY` seconds (default 0).
+//! time. To count is to append a line to the file of this replica's name in the folder `COUNT_DIR`: what was processed is
+//! known even when the replica was killed. Each answer names its `VERSION` (default 1) in `X-Version`. It starts to listen
+//! after `START_DELAY` seconds (default 0).
 
 use std::{
     env,
