@@ -1,13 +1,13 @@
-//! Adds compressed copies of what gets smaller, so that serving them costs nothing.
+//! Adds precompressed copies of the files that get smaller by it.
 
 use std::io::Write;
 
 use brotli::enc::BrotliEncoderParams;
 use flate2::{Compression, write::GzEncoder};
 
-use crate::Files;
+use crate::files::Files;
 
-/// What is text, or as redundant; images, fonts and films are compressed already.
+/// The extensions of text and of uncompressed formats. Most images, fonts and videos are compressed already.
 const COMPRESSIBLE: &[&str] = &[
     "atom",
     "bmp",
@@ -38,10 +38,10 @@ const COMPRESSIBLE: &[&str] = &[
     "yml",
 ];
 
-/// The folders of an image's site: the files as they are, and one for each encoding.
+/// The folders of an image's site: the plain files, and one folder for each encoding.
 pub const FOLDERS: [&str; 3] = ["site", "site.br", "site.gzip"];
 
-/// The files as they are and compressed, each in the folder of its encoding.
+/// Returns the plain files and their compressed copies, each in the folder of its encoding.
 pub fn all(files: Files) -> Files {
     let [plain, br, gzip] = FOLDERS;
     let mut all = Files::new();
@@ -64,22 +64,22 @@ fn is_compressible(name: &str) -> bool {
 }
 
 fn brotli(content: &[u8]) -> Vec<u8> {
-    // The defaults are the best quality and the window that every browser takes.
+    // The defaults: the best quality, and the window size that every browser accepts.
     let parameters = BrotliEncoderParams {
         size_hint: content.len(),
         ..BrotliEncoderParams::default()
     };
     let mut compressed = Vec::new();
     brotli::BrotliCompress(&mut &*content, &mut compressed, &parameters)
-        .expect("nothing fails in memory");
+        .expect("a write to memory never fails");
     compressed
 }
 
 fn gzipped(content: &[u8]) -> Vec<u8> {
-    // With no name and no time in it.
+    // Without a file name and a time, so that equal content gives equal bytes.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder
         .write_all(content)
         .and_then(|()| encoder.finish())
-        .expect("nothing fails in memory")
+        .expect("a write to memory never fails")
 }

@@ -1,18 +1,21 @@
-//! Names that tell what is in a file: another content, another name, so that nobody ever needs to ask again.
+//! Fingerprints: an asset's name changes with its content, so that browsers may cache it forever.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::{ASSETS, Files, links::Links};
+use crate::{
+    files::{ASSETS, Files},
+    links::Links,
+};
 
-/// The name of each asset, with the digest of what it holds and of what all assets hold that it leads to.
+/// Returns the new name of each asset. Its digest covers the asset and all assets that it refers to, directly or not.
 pub fn names(files: &Files, links: &Links) -> BTreeMap<String, String> {
     let assets = files.keys().filter(|name| name.starts_with(ASSETS));
     assets
         .map(|name| {
             let mut digest = Sha256::new();
-            // A name can't hold a NUL.
+            // NUL ends the name: no file name contains it.
             for reached in reach(name, links) {
                 digest.update(format!("{reached}\0"));
                 digest.update(Sha256::digest(&files[reached]));
@@ -26,7 +29,7 @@ pub fn names(files: &Files, links: &Links) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The asset and all that it leads to, directly or not. Scripts may well lead to each other.
+/// Returns the asset and all assets that it refers to, directly or not. Scripts may refer to each other in a circle.
 fn reach<'a>(name: &'a str, links: &'a Links) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut next = vec![name];
@@ -44,7 +47,7 @@ fn reach<'a>(name: &'a str, links: &'a Links) -> BTreeSet<&'a str> {
     reached
 }
 
-/// Before the last extension, which says what the file is.
+/// Inserts the digest before the last extension, which tells the media type.
 fn insert(name: &str, digest: &str) -> String {
     let folder = name.rfind('/').map_or(0, |slash| slash + 1);
     match name[folder..].rsplit_once('.') {

@@ -1,23 +1,26 @@
-//! Which references lead to assets.
+//! Finds the references that lead to assets.
 
 use std::{collections::BTreeMap, ops::Range};
 
-use crate::{ASSETS, Files, Outcome, address, references};
+use crate::{
+    files::{ASSETS, Files, Outcome},
+    references, url,
+};
 
 /// A reference to an asset.
 pub struct Link {
-    /// Where it stands in the text.
+    /// The URL's position in the text, in bytes.
     pub range: Range<usize>,
-    /// What it says there.
+    /// The URL.
     pub url: String,
     /// The asset's name.
     pub asset: String,
 }
 
-/// The links of each file, in the order in which they stand in it; nothing of files without.
+/// The links of each file, in their order. A file without links has no entry.
 pub type Links = BTreeMap<String, Vec<Link>>;
 
-/// Finds all links; every reference that leads nowhere is an error.
+/// Finds all links. Every reference to a missing asset is an error; all errors are reported together.
 pub fn find(files: &Files) -> Outcome<Links> {
     let mut links = Links::new();
     let mut fixed = Vec::new();
@@ -31,7 +34,7 @@ pub fn find(files: &Files) -> Outcome<Links> {
             }
         };
         for reference in references {
-            let target = address::resolve(name, &reference.url);
+            let target = url::resolve(name, &reference.url);
             let Some(asset) = target.filter(|target| target.starts_with(ASSETS)) else {
                 continue;
             };
@@ -46,7 +49,7 @@ pub fn find(files: &Files) -> Outcome<Links> {
                 });
             } else if reference.is_certain {
                 errors.push(format!(
-                    "{name} refers to {asset}, which is not there; put it there, or mend the reference {:?}",
+                    "{name} refers to {asset}, which does not exist; add the file, or correct the reference {:?}",
                     reference.url
                 ));
             }
@@ -55,8 +58,8 @@ pub fn find(files: &Files) -> Outcome<Links> {
     for (name, asset) in fixed {
         if links.contains_key(&asset) {
             errors.push(format!(
-                "{name} fixes the content of {asset} by `integrity`, but that changes with the names of the assets \
-                 that it refers to; take out `integrity`, or these references"
+                "{name} has an `integrity` digest for {asset}, whose content changes with the names of the assets that \
+                 it refers to; remove `integrity`, or these references"
             ));
         }
     }

@@ -1,22 +1,26 @@
-//! Keeps the assets of the version before: a page that was loaded from it goes on to ask for them.
+//! Keeps the previous version's assets: a page that was loaded from it still requests them.
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-use crate::{ASSETS, Files, Outcome, compress::FOLDERS, scan};
+use crate::{
+    compress::FOLDERS,
+    files::{ASSETS, Files, Outcome},
+    read,
+};
 
-/// The file that lists a version's own assets, beside the folders of its site.
+/// The file with the names of a version's own assets. It lies beside the folders of its site.
 pub const LIST: &str = "assets.txt";
 
-/// What to keep of `previous`, with its compressed copies: its own assets. If these are `own` as well, what it had kept
-/// is kept again, so that nothing is lost by building twice.
+/// Returns the files of `previous` to keep: its own assets and their compressed copies. If both versions have the same
+/// assets, what `previous` had kept is kept again, so that a second build loses nothing.
 pub fn kept(previous: &Path, own: &BTreeSet<String>) -> Outcome<Files> {
     let list = match fs::read_to_string(previous.join(LIST)) {
         Ok(list) => list,
-        // There is no version before, or one that knew nothing of this.
+        // There is no previous version, or it was built without this program.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Files::new()),
         Err(error) => {
             return Err(format!(
-                "{} can't be read: {error}; name another version, or none",
+                "{} can't be read: {error}; name another previous version, or none",
                 previous.join(LIST).display()
             ));
         }
@@ -30,7 +34,7 @@ pub fn kept(previous: &Path, own: &BTreeSet<String>) -> Outcome<Files> {
     for folder in FOLDERS {
         let path = previous.join(folder);
         if path.is_dir() {
-            let files = scan::read(&path)?.into_iter();
+            let files = read::all(&path)?.into_iter();
             let files = files.filter(|(name, _)| is_kept(name));
             kept.extend(files.map(|(name, content)| (format!("{folder}/{name}"), content)));
         }

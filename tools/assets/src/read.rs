@@ -1,11 +1,11 @@
-//! Reads a folder.
+//! Reads the files of a folder.
 
 use std::{fs, path::Path};
 
-use crate::{Files, Outcome};
+use crate::files::{Files, Outcome};
 
-/// The regular files below `folder`. What would never be served is left out, and said.
-pub fn read(folder: &Path) -> Outcome<Files> {
+/// Reads the regular files below `folder`. Files that would never be served are skipped with a message.
+pub fn all(folder: &Path) -> Outcome<Files> {
     let mut files = Files::new();
     read_into(&mut files, folder, "")?;
     Ok(files)
@@ -14,7 +14,7 @@ pub fn read(folder: &Path) -> Outcome<Files> {
 fn read_into(files: &mut Files, folder: &Path, prefix: &str) -> Outcome<()> {
     let unreadable = |path: &Path, error| {
         format!(
-            "{} can't be read: {error}; see to it that it is there, and whose it is",
+            "{} can't be read: {error}; check that it exists, and its owner",
             path.display()
         )
     };
@@ -26,7 +26,7 @@ fn read_into(files: &mut Files, folder: &Path, prefix: &str) -> Outcome<()> {
             .map_err(|error| unreadable(&path, error))?;
         let file_name = entry.file_name();
         let Some(segment) = file_name.to_str().filter(|it| is_served(it, prefix)) else {
-            println!("left out, for its name is never served: {path:?}");
+            println!("skipped, because files of that name are never served: {path:?}");
             continue;
         };
         let name = format!("{prefix}{segment}");
@@ -37,7 +37,7 @@ fn read_into(files: &mut Files, folder: &Path, prefix: &str) -> Outcome<()> {
             files.insert(name, content);
         } else {
             return Err(format!(
-                "{} is a symbolic link or no file at all, which is never served; put a file in its place, or remove it",
+                "{} is a symbolic link or not a regular file, and never served; replace it by a file, or remove it",
                 path.display()
             ));
         }
@@ -45,7 +45,8 @@ fn read_into(files: &mut Files, folder: &Path, prefix: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a file or folder of that name can be had. The app has the same rule (`plain_name` in `src/site.rs`).
+/// Returns whether a file or folder of that name can be served. The app has the same rule: `plain_name` in
+/// `crates/berth/src/middleware/static_files/service.rs`.
 fn is_served(segment: &str, prefix: &str) -> bool {
     let dotted = segment.starts_with('.') && !(prefix.is_empty() && segment == ".well-known");
     !dotted && !segment.contains(|c: char| c == '\\' || c.is_ascii_control())

@@ -1,4 +1,4 @@
-//! What a file says of other files, and where in its text.
+//! Finds the URLs in HTML, SVG, CSS, JavaScript and web manifests, with their positions.
 
 mod css;
 mod html;
@@ -6,18 +6,18 @@ mod js;
 
 use std::ops::Range;
 
-use crate::Outcome;
+use crate::files::Outcome;
 
 /// A URL in a text.
 #[derive(Debug)]
 pub struct Reference {
-    /// Where it stands.
+    /// The position in the text, in bytes.
     pub range: Range<usize>,
-    /// What it says, without the escapes of the language.
+    /// The URL, without the escapes of the language.
     pub url: String,
-    /// Whether it is certain to be one, and must not lead nowhere; a text that only may be one need not lead anywhere.
+    /// Whether the language says that this is a URL. If so, its file must exist; else it may be any string.
     pub is_certain: bool,
-    /// Whether the content of what it leads to is fixed by a digest beside it.
+    /// Whether the element has an `integrity` attribute, a digest of the file.
     pub has_integrity: bool,
 }
 
@@ -39,22 +39,22 @@ impl Reference {
     }
 }
 
-/// How a kind of file is read.
+/// Finds the references in a file of one type.
 type Reader = fn(&str) -> Outcome<Vec<Reference>>;
 
-/// The references in a file, in their order; none in files that are not read.
+/// Returns the references in a file, in their order. Files of other types have none.
 pub fn find(name: &str, content: &[u8]) -> Outcome<Vec<Reference>> {
     let Some(reader) = reader(name) else {
         return Ok(Vec::new());
     };
     let text = str::from_utf8(content)
-        .map_err(|_| "it is not in UTF-8, as which it is served; save it as that".to_owned())?;
+        .map_err(|_| "it is served as UTF-8 but is not valid UTF-8; save it as UTF-8".to_owned())?;
     let mut references = reader(text)?;
     references.sort_by_key(|reference| reference.range.start);
     Ok(references)
 }
 
-/// Whether `&` begins an escape in that file.
+/// Returns whether `&` begins an escape in that file.
 pub fn is_markup(name: &str) -> bool {
     matches!(extension(name), Some("html" | "htm" | "svg"))
 }
@@ -75,7 +75,7 @@ fn extension(name: &str) -> Option<&str> {
     last.rsplit_once('.').map(|(_, extension)| extension)
 }
 
-/// The reference in a comment that names a source map, if it is one; `start` is where the comment's text begins.
+/// Returns the reference to a source map in a comment, if it has one. `start` is the position of the comment's text.
 fn source_map(comment: &str, start: usize) -> Option<Reference> {
     let url = comment
         .strip_prefix(['#', '@'])?

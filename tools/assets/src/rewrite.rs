@@ -1,14 +1,14 @@
-//! Has all files refer to the assets by their new names.
+//! Replaces the assets' names in all references.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    Files, address,
+    files::Files,
     links::{Link, Links},
-    references,
+    references, url,
 };
 
-/// The files under their new names; nothing in them is touched but the links.
+/// Returns the files under their new names, with new URLs in the links. All other bytes stay as they are.
 pub fn all(files: Files, links: &Links, names: &BTreeMap<String, String>) -> Files {
     let renamed = |name: String| names.get(&name).cloned().unwrap_or(name);
     let files = files
@@ -32,7 +32,7 @@ fn replace(
     let mut replaced = Vec::with_capacity(content.len() + 32 * links.len());
     let mut done = 0;
     for link in links {
-        let url = address::rename(&link.url, &names[&link.asset]);
+        let url = url::rename(&link.url, &names[&link.asset]);
         let url = if is_markup {
             url.replace('&', "&amp;")
         } else {

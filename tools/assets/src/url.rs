@@ -1,10 +1,10 @@
-//! References are URLs: which file one names, and how it names another.
+//! Resolves the URL of a reference to a file's name, and replaces the name in it.
 
 use percent_encoding::{
     AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
 };
 
-/// What could end the text that a reference stands in, whatever the language.
+/// Characters that could end the string or attribute around a URL, in HTML, CSS or JavaScript.
 const UNSAFE: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -18,15 +18,15 @@ const UNSAFE: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// All but the unreserved characters (RFC 3986 §2.3).
+/// All characters but the unreserved ones (RFC 3986 §2.3).
 const NAME: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The name of the file that `url` means in the file `from`, whether or not there is one; none for other sites' and
-/// folders.
+/// Returns the name of the file that `url` means within the file `from`. The file need not exist. Returns `None` for other
+/// sites' URLs and for folders.
 pub fn resolve(from: &str, url: &str) -> Option<String> {
     let path = path(url);
     if path.is_empty() || path.starts_with("//") || has_scheme(path) {
@@ -51,7 +51,7 @@ pub fn resolve(from: &str, url: &str) -> Option<String> {
     (!is_folder).then(|| segments.join("/"))
 }
 
-/// The same URL, but for the name of the file; safe in any text.
+/// Replaces the file's name in a URL, and escapes what is not safe in HTML, CSS and JavaScript.
 pub fn rename(url: &str, name: &str) -> String {
     let (path, rest) = url.split_at(path(url).len());
     let folder = path.rfind('/').map_or("", |slash| &path[..=slash]);
@@ -64,12 +64,12 @@ pub fn rename(url: &str, name: &str) -> String {
     )
 }
 
-/// The URL without its query and fragment.
+/// Returns the URL without its query and fragment.
 fn path(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// RFC 3986 §4.2: a relative reference has no colon in its first segment.
+/// Returns whether the URL is absolute: a relative reference has no colon in its first segment (RFC 3986 §4.2).
 fn has_scheme(path: &str) -> bool {
     path.split('/')
         .next()

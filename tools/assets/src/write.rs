@@ -1,4 +1,4 @@
-//! Writes the files, so that the same content is the same file wherever and by whomever it was made.
+//! Writes the files reproducibly: the same content gets the same mode and time, whoever builds it.
 
 use std::{
     fs::{self, File, Permissions},
@@ -10,19 +10,22 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::{Files, Outcome, compress::FOLDERS};
+use crate::{
+    compress::FOLDERS,
+    files::{Files, Outcome},
+};
 
 /// Writes all files into the folder `out`, which must be new or empty.
 pub fn all(out: &Path, files: &Files) -> Outcome<()> {
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(format!(
-            "{} is not empty; remove it, or name another",
+            "{} is not empty; remove it, or choose another folder",
             out.display()
         ));
     }
     let failed = |error: io::Error| {
         format!(
-            "{} can't be written: {error}; see to its disk, and whose it is",
+            "{} can't be written: {error}; check its disk and its owner",
             out.display()
         )
     };
@@ -35,7 +38,7 @@ pub fn all(out: &Path, files: &Files) -> Outcome<()> {
                 .iter()
                 .try_for_each(|(name, content)| write(&out.join(name), content))
         })
-        .and_then(|()| settle(out))
+        .and_then(|()| normalise_folders(out))
         .map_err(failed)
 }
 
@@ -44,23 +47,23 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::write(path, content)?;
-    set(path, 0o644, time(content))
+    set(path, 0o644, content_time(content))
 }
 
-/// Makes the folders, too, the same everywhere; the innermost first, for a change within changes the time.
-fn settle(folder: &Path) -> io::Result<()> {
+/// Sets the mode and time of all folders. The innermost go first, since a change inside a folder changes its time.
+fn normalise_folders(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            settle(&entry.path())?;
+            normalise_folders(&entry.path())?;
         }
     }
     set(folder, 0o755, UNIX_EPOCH + Duration::from_secs(1))
 }
 
-/// Not when the file was made, but what is in it: servers make their validators of it, and these are to be the same for
-/// the same content and to differ for another, in every image. 30 bits are in range wherever times are stored.
-fn time(content: &[u8]) -> SystemTime {
+/// Returns a modification time that is a digest of the content. Servers derive `ETag` and `Last-Modified` from it, so these
+/// are equal in all images exactly when the content is equal. 30 bits fit wherever times are stored.
+fn content_time(content: &[u8]) -> SystemTime {
     let digest = Sha256::digest(content);
     let seconds = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) >> 2;
     UNIX_EPOCH + Duration::from_secs(u64::from(seconds) + 1)

@@ -1,9 +1,9 @@
-//! References in style sheets.
+//! Finds references in style sheets.
 
 use cssparser::{ParseError, Parser, Token};
 
 use super::{Reference, source_map};
-use crate::Outcome;
+use crate::files::Outcome;
 
 pub fn read(text: &str) -> Outcome<Vec<Reference>> {
     let mut found = Vec::new();
@@ -11,7 +11,7 @@ pub fn read(text: &str) -> Outcome<Vec<Reference>> {
     Ok(found)
 }
 
-/// `takes_url`: whether a string in this block is a URL.
+/// Reads a block and the blocks inside it. `takes_url` says whether a string in this block is a URL.
 fn read_block(block: &mut Parser<'_>, takes_url: bool, found: &mut Vec<Reference>) {
     let mut is_import = false;
     loop {
@@ -54,7 +54,7 @@ fn read_block(block: &mut Parser<'_>, takes_url: bool, found: &mut Vec<Reference
 }
 
 fn read_nested(block: &mut Parser<'_>, takes_url: bool, found: &mut Vec<Reference>) {
-    // What can't be read is skipped, as browsers do.
+    // Invalid parts are skipped, as browsers do.
     let _ = block.parse_nested_block(|block| -> Result<(), ParseError<()>> {
         read_block(block, takes_url, found);
         Ok(())

@@ -1,4 +1,4 @@
-//! References in HTML and SVG.
+//! Finds references in HTML and SVG.
 
 use std::{mem, ops::Range};
 
@@ -8,7 +8,7 @@ use html5gum::{
 };
 
 use super::Reference;
-use crate::Outcome;
+use crate::files::Outcome;
 
 #[derive(Default)]
 struct Tag {
@@ -23,10 +23,10 @@ struct Attribute {
     range: Range<usize>,
 }
 
-/// What stands in a document.
+/// A part of a document that can hold references.
 enum Part {
     Tag(Tag),
-    /// Where markup stands that is text to a tokenizer of browsers with scripts.
+    /// The content of `<noscript>`: text to a browser with scripts, markup to one without.
     Noscript(Range<usize>),
 }
 
@@ -47,8 +47,8 @@ pub fn read(text: &str) -> Outcome<Vec<Reference>> {
         let has = |name: &[u8]| tag.attributes.iter().any(|it| it.name == name);
         if tag.name == b"base" && has(b"href") {
             return Err(
-                "its <base href> would change what every reference means; take it out, and refer \
-                 to files relative to the page"
+                "its <base href> would change the meaning of every reference; remove it, and refer to \
+                 files relative to the page"
                     .into(),
             );
         }
@@ -74,7 +74,8 @@ fn in_attribute(attribute: &Attribute, text: &str) -> Vec<Reference> {
     }
 }
 
-/// The URLs of a `srcset`: each up to white space, then perhaps a descriptor up to a comma.
+/// Returns the URLs of a `srcset`. Each ends at white space; an optional descriptor follows, up to a comma.
+/// <https://html.spec.whatwg.org/multipage/images.html#srcset-attributes>
 fn candidates(value: &str, start: usize) -> Vec<Reference> {
     let mut found = Vec::new();
     let mut rest = value;
@@ -88,7 +89,7 @@ fn candidates(value: &str, start: usize) -> Vec<Reference> {
             return found;
         }
         let at = start + value.len() - rest.len();
-        // The one escape that a URL needs here.
+        // The only escape that a URL needs here.
         found.push(Reference::certain(
             at..at + url.len(),
             url.replace("&amp;", "&"),
@@ -100,7 +101,7 @@ fn candidates(value: &str, start: usize) -> Vec<Reference> {
     }
 }
 
-/// The start tags of a document, none of those in comments and scripts.
+/// Returns the start tags and the `<noscript>` contents of a document. Comments and scripts have none.
 fn parts(text: &str) -> impl Iterator<Item = Part> {
     let mut tag = Tag::default();
     let mut in_noscript = false;

@@ -1,4 +1,4 @@
-//! References in scripts, and in JSON, which is an expression of the same language.
+//! Finds references in scripts, and in JSON, which is a JavaScript expression.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use oxc::{
 };
 
 use super::{Reference, source_map};
-use crate::Outcome;
+use crate::files::Outcome;
 
 pub fn read(text: &str) -> Outcome<Vec<Reference>> {
     let mut finder = Finder {
@@ -25,7 +25,7 @@ pub fn read(text: &str) -> Outcome<Vec<Reference>> {
     Ok(finder.found)
 }
 
-/// Here each string may be a reference.
+/// Finds references in JSON, where any string may be one.
 pub fn read_json(text: &str) -> Outcome<Vec<Reference>> {
     let mut finder = Finder {
         found: Vec::new(),
@@ -46,7 +46,7 @@ struct Finder {
 impl Finder {
     fn read(&mut self, text: &str) -> Outcome<()> {
         let allocator = Allocator::default();
-        // A file does not say whether it is a module, and only scripts may be sloppy.
+        // A file does not say whether it is a module. Only a script may use sloppy mode.
         let parse = |kind| Parser::new(&allocator, text, kind).parse();
         let mut parsed = parse(SourceType::mjs());
         if parsed.panicked {
@@ -55,7 +55,7 @@ impl Finder {
         if parsed.panicked {
             let errors: Vec<String> = parsed.diagnostics.iter().map(ToString::to_string).collect();
             return Err(format!(
-                "a browser could not read it ({}); mend it",
+                "browsers could not parse it ({}); correct it",
                 errors.join("; ")
             ));
         }
@@ -70,7 +70,7 @@ impl Finder {
         Ok(())
     }
 
-    /// What `import` and `export` name; a bare name is no URL.
+    /// Adds the specifier of an `import` or `export`, unless it is a bare name, which is not a URL.
     fn specifier(&mut self, literal: &StringLiteral<'_>) {
         if ["/", "./", "../"]
             .iter()
@@ -87,7 +87,7 @@ impl Finder {
         ));
     }
 
-    /// Any other text, which is a reference if it is the path of a file from the root.
+    /// Adds any other string, which may be the path of a file from the root.
     fn string(&mut self, span: Span, value: &str) {
         if self.any_string || value.starts_with('/') {
             self.found.push(Reference::possible(inner(span), value));
@@ -143,7 +143,7 @@ impl<'a> Visit<'a> for Finder {
     }
 }
 
-/// Without the quotes.
+/// Returns the span without its quotes.
 fn inner(span: Span) -> Range<usize> {
     span.start as usize + 1..span.end as usize - 1
 }

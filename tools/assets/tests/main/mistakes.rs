@@ -1,6 +1,4 @@
-//! What can't be made a site of: each message names the file, and what to do.
-
-mod common;
+//! Errors: each message names the file and the remedy.
 
 use std::{
     fs::{self, Permissions},
@@ -12,17 +10,17 @@ use std::{
     process::Command,
 };
 
-use common::{Workshop, failed, refused, tool};
+use crate::workshop::{Workshop, failed, make, refused, tool};
 
 #[track_caller]
-fn assert_said(said: &str, parts: &[&str]) {
+fn assert_contains(said: &str, parts: &[&str]) {
     for part in parts {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
 }
 
 #[test]
-fn a_reference_to_an_asset_that_is_not_there() {
+fn a_reference_to_a_missing_asset() {
     for (name, content) in [
         ("page.html", "<link href=assets/none.x>"),
         ("page.html", "<img src=/assets/none.x>"),
@@ -39,24 +37,24 @@ fn a_reference_to_an_asset_that_is_not_there() {
         ("assets/a.svg", "<svg><image href='none.x'/></svg>"),
     ] {
         let said = refused(&[(name, content)]);
-        assert_said(
+        assert_contains(
             &said,
             &[&format!(
-                "{name} refers to assets/none.x, which is not there; put it there, or mend"
+                "{name} refers to assets/none.x, which does not exist; add the file, or correct"
             )],
         );
     }
 }
 
 #[test]
-fn all_of_them_are_said_at_once() {
+fn all_errors_are_reported_together() {
     let said = refused(&[
         ("a.html", "<img src=assets/1.png><img src=assets/2.png>"),
         ("b.html", "<base href=/x/>"),
         ("assets/1.css", "@import '3.css'"),
     ]);
     assert_eq!(said.lines().count(), 4, "{said}");
-    assert_said(
+    assert_contains(
         &said,
         &[
             "assets/1.png",
@@ -68,15 +66,15 @@ fn all_of_them_are_said_at_once() {
 }
 
 #[test]
-fn a_base_that_is_not_the_page() {
-    assert_said(
+fn a_base_url() {
+    assert_contains(
         &refused(&[("a.html", "<base href=/x/>")]),
-        &["a.html: its <base href>", "take it out"],
+        &["a.html: its <base href>", "remove it"],
     );
 }
 
 #[test]
-fn a_digest_of_what_is_rewritten() {
+fn an_integrity_digest_of_a_rewritten_file() {
     let page = (
         "a.html",
         "<script src=assets/a.js integrity=sha256-x></script>",
@@ -86,15 +84,15 @@ fn a_digest_of_what_is_rewritten() {
         ("assets/a.js", "import './b.js'"),
         ("assets/b.js", ""),
     ]);
-    assert_said(
+    assert_contains(
         &said,
         &[
-            "a.html fixes the content of assets/a.js by `integrity`",
-            "take out `integrity`, or",
+            "a.html has an `integrity` digest for assets/a.js",
+            "remove `integrity`, or",
         ],
     );
-    // Of what stays as it is, a digest is fine.
-    let made = common::make(&[page, ("assets/a.js", "import 'b'")]);
+    // The digest of a file that stays as it is, is valid.
+    let made = make(&[page, ("assets/a.js", "import 'b'")]);
     made.assert_text(
         "a.html",
         "<script src=assets/«a.js» integrity=sha256-x></script>",
@@ -102,14 +100,14 @@ fn a_digest_of_what_is_rewritten() {
 }
 
 #[test]
-fn a_script_that_is_none() {
-    assert_said(
+fn an_invalid_script() {
+    assert_contains(
         &refused(&[("a.js", "let let = ;")]),
-        &["a.js: a browser could not read it (", "mend it"],
+        &["a.js: browsers could not parse it (", "correct it"],
     );
-    assert_said(
+    assert_contains(
         &refused(&[("a.webmanifest", "{")]),
-        &["a.webmanifest: a browser could not read it ("],
+        &["a.webmanifest: browsers could not parse it ("],
     );
 }
 
@@ -117,46 +115,49 @@ fn a_script_that_is_none() {
 fn a_text_in_another_encoding() {
     let workshop = Workshop::new(&[]);
     workshop.add("a.html", b"caf\xe9");
-    // Nobody looks into this one.
+    // Files of this type have no references, and are not parsed.
     workshop.add("b.txt", b"caf\xe9");
     let said = workshop.refused();
     assert_eq!(
         said,
-        "site: a.html: it is not in UTF-8, as which it is served; save it as that\n"
+        "assets: a.html: it is served as UTF-8 but is not valid UTF-8; save it as UTF-8\n"
     );
 }
 
 #[test]
-fn a_link() {
+fn a_symbolic_link() {
     let workshop = Workshop::new(&[("a.txt", "")]);
     symlink("a.txt", workshop.site().join("b.txt")).unwrap();
-    assert_said(
+    assert_contains(
         &workshop.refused(),
         &[
             "/static/b.txt is a symbolic link",
-            "put a file in its place, or remove it",
+            "replace it by a file, or remove it",
         ],
     );
 }
 
 #[test]
-fn what_is_no_file() {
+fn a_socket() {
     let workshop = Workshop::new(&[]);
     let _socket = UnixListener::bind(workshop.site().join("socket")).unwrap();
-    assert_said(
+    assert_contains(
         &workshop.refused(),
-        &["/static/socket is a symbolic link or no file", "remove it"],
+        &[
+            "/static/socket is a symbolic link or not a regular file",
+            "remove it",
+        ],
     );
 }
 
 #[test]
-fn what_can_not_be_read() {
+fn an_unreadable_file() {
     let workshop = Workshop::new(&[("a.txt", "")]);
     fs::set_permissions(workshop.site().join("a.txt"), Permissions::from_mode(0o000)).unwrap();
     let top = workshop.site().parent().unwrap().to_owned();
-    // Root can read everything: then somebody else is to try, with a copy that anybody can run.
+    // Root can read every file: then the program runs as another user, from a copy that this user may execute.
     let copy = top.join("tool");
-    fs::copy(env!("CARGO_BIN_EXE_site"), &copy).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_assets"), &copy).unwrap();
     fs::set_permissions(&top, Permissions::from_mode(0o777)).unwrap();
     let mut tool = Command::new(copy);
     if fs::read(workshop.site().join("a.txt")).is_ok() {
@@ -167,40 +168,43 @@ fn what_can_not_be_read() {
             .output()
             .unwrap(),
     );
-    assert_said(
+    assert_contains(
         &said,
         &[
             "/static/a.txt can't be read: Permission denied",
-            "see to it that it is there",
+            "check that it exists",
         ],
     );
 }
 
 #[test]
-fn a_site_that_is_not_there() {
+fn a_missing_site() {
     let workshop = Workshop::new(&[]);
     fs::remove_dir(workshop.site()).unwrap();
-    assert_said(
+    assert_contains(
         &workshop.refused(),
         &[
             "/static can't be read: No such file",
-            "see to it that it is there",
+            "check that it exists",
         ],
     );
 }
 
 #[test]
-fn a_place_that_is_taken() {
+fn an_output_folder_that_is_not_empty() {
     let workshop = Workshop::new(&[]);
     fs::create_dir(workshop.out()).unwrap();
     fs::write(workshop.out().join("mine"), "").unwrap();
     let said = failed(tool(&workshop.site(), &workshop.out()).output().unwrap());
-    assert_said(&said, &["/out is not empty; remove it, or name another"]);
+    assert_contains(
+        &said,
+        &["/out is not empty; remove it, or choose another folder"],
+    );
     assert_eq!(fs::read_dir(workshop.out()).unwrap().count(), 1);
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense() {
+fn an_invalid_command_line() {
     for arguments in [
         &[][..],
         &["a"],
@@ -208,23 +212,23 @@ fn a_command_line_that_makes_no_sense() {
         &["a", "b", "--previous"],
         &["--previous", "b"],
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_site"))
+        let output = Command::new(env!("CARGO_BIN_EXE_assets"))
             .args(arguments)
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {output:?}");
-        assert_said(
+        assert_contains(
             &String::from_utf8(output.stderr).unwrap(),
-            &["usage: site STATIC OUT"],
+            &["error: ", "try '--help'"],
         );
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_site"))
+    let output = Command::new(env!("CARGO_BIN_EXE_assets"))
         .arg("--help")
         .output()
         .unwrap();
     assert!(output.status.success());
-    assert_said(
+    assert_contains(
         &String::from_utf8(output.stdout).unwrap(),
-        &["usage: site STATIC OUT"],
+        &["Usage: assets [OPTIONS] <STATIC> <OUT>", "--previous <DIR>"],
     );
 }

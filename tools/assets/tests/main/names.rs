@@ -1,8 +1,6 @@
-//! Which files get new names, and what these depend on.
+//! Which files get new names, and what these names depend on.
 
-mod common;
-
-use common::make;
+use crate::workshop::make;
 
 #[test]
 fn assets_alone_get_a_digest_before_their_last_extension() {
@@ -45,7 +43,7 @@ fn assets_alone_get_a_digest_before_their_last_extension() {
 }
 
 #[test]
-fn a_name_follows_the_content_and_nothing_else() {
+fn a_name_depends_on_the_content_alone() {
     let before = make(&[
         ("assets/a.txt", "1"),
         ("assets/b.txt", "2"),
@@ -60,9 +58,9 @@ fn a_name_follows_the_content_and_nothing_else() {
     assert_ne!(before.name("assets/b.txt"), after.name("assets/b.txt"));
 }
 
-/// Else a name that nobody asks for again would have two contents.
+/// Otherwise one name, which browsers cache forever, would stand for two contents.
 #[test]
-fn a_name_follows_all_that_the_content_leads_to() {
+fn a_name_depends_on_all_assets_that_the_content_refers_to() {
     let chain = |end: &str| {
         make(&[
             ("assets/1.css", "@import '2.css';"),
@@ -88,7 +86,7 @@ fn a_name_follows_all_that_the_content_leads_to() {
 }
 
 #[test]
-fn two_files_that_swap_their_contents_change_who_refers_to_them() {
+fn swapping_the_contents_of_two_files_renames_the_files_that_refer_to_them() {
     let css = ("assets/a.css", "a { background: url(1.png), url(2.png) }");
     let before = make(&[css, ("assets/1.png", "x"), ("assets/2.png", "y")]);
     let after = make(&[css, ("assets/1.png", "y"), ("assets/2.png", "x")]);

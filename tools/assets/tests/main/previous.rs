@@ -1,10 +1,8 @@
-//! The assets of the version before are there still, those of the one before that no more.
-
-mod common;
+//! The output has the previous version's assets, but not those of the version before that.
 
 use std::{collections::BTreeSet, fs};
 
-use common::{Made, Workshop, make, tool};
+use crate::workshop::{Made, Workshop, failed, make, tool};
 
 /// Long enough to be worth compressing.
 fn css(color: &str) -> String {
@@ -23,7 +21,7 @@ fn release(a: &str, b: &str, page: &str, previous: Option<&Made>) -> Made {
     Workshop::new(&files).make(previous)
 }
 
-/// All files but the list, with their folders.
+/// All files but the list of assets, with their folders.
 fn files(made: &Made) -> BTreeSet<String> {
     let files = ["site", "site.br", "site.gzip"].map(|folder| {
         let files = made.files(folder).into_keys();
@@ -34,7 +32,7 @@ fn files(made: &Made) -> BTreeSet<String> {
     files.into_iter().flatten().collect()
 }
 
-/// The files that `made` has and `than` has not.
+/// The files that are in `made` but not in `than`.
 fn more(made: &Made, than: &Made) -> Vec<String> {
     files(made).difference(&files(than)).cloned().collect()
 }
@@ -59,12 +57,12 @@ fn three_generations() {
         old(&alone("blue", "red"))
     );
 
-    // As it was, compressed copies and times included.
+    // Unchanged, with the compressed copies and the times.
     let (then, now) = (first.entries(), second.entries());
     for name in old(&first) {
         assert_eq!(then[&name], now[&name], "{name}");
     }
-    // The new page knows the new ones alone.
+    // The new page refers to the new assets only.
     assert_eq!(
         second.text("page.html"),
         alone("blue", "red").text("page.html")
@@ -72,15 +70,15 @@ fn three_generations() {
 }
 
 #[test]
-fn to_build_again_loses_nothing() {
+fn a_second_build_loses_nothing() {
     let first = release("red", "red", "", None);
     let second = release("blue", "red", "", Some(&first));
     let again = release("blue", "red", "", Some(&second));
     assert_eq!(second.entries(), again.entries());
-    // Nor does a new page with the same assets.
+    // Neither does a new page with the same assets.
     let page = release("blue", "red", "new", Some(&again));
     assert_eq!(files(&page), files(&again));
-    // The first knew none before.
+    // The first version has no previous one.
     assert_eq!(
         release("red", "red", "", Some(&first)).entries(),
         first.entries()
@@ -88,7 +86,7 @@ fn to_build_again_loses_nothing() {
 }
 
 #[test]
-fn to_go_back_keeps_what_was_left() {
+fn a_rollback_keeps_the_newer_assets() {
     let first = release("red", "red", "", None);
     let second = release("blue", "red", "", Some(&first));
     let back = release("red", "red", "", Some(&second));
@@ -97,7 +95,7 @@ fn to_go_back_keeps_what_was_left() {
 }
 
 #[test]
-fn assets_that_are_gone_are_kept_too() {
+fn removed_assets_are_kept() {
     let first = release("red", "red", "", None);
     let none = Workshop::new(&[("page.html", "")]).make(Some(&first));
     let assets: BTreeSet<_> = first
@@ -121,9 +119,9 @@ fn pages_are_not_kept() {
     assert!(!second.names().contains(&"old.html".to_owned()));
 }
 
-/// So it is at the first build, and with an image that was made without this tool.
+/// That is so at the first build, and with an image that was built without this program.
 #[test]
-fn a_version_before_that_is_none() {
+fn a_missing_previous_version() {
     let expected = release("red", "red", "", None).entries();
     for is_there in [false, true] {
         let workshop = Workshop::new(&[]);
@@ -138,12 +136,15 @@ fn a_version_before_that_is_none() {
 }
 
 #[test]
-fn a_version_before_that_can_not_be_read() {
+fn an_unreadable_previous_version() {
     let workshop = Workshop::new(&[]);
     let previous = workshop.site().join("previous");
     fs::create_dir_all(previous.join("assets.txt")).unwrap();
     let mut tool = tool(&workshop.site(), &workshop.out());
-    let said = common::failed(tool.arg("--previous").arg(&previous).output().unwrap());
+    let said = failed(tool.arg("--previous").arg(&previous).output().unwrap());
     assert!(said.contains("/assets.txt can't be read: "), "{said}");
-    assert!(said.contains("name another version, or none"), "{said}");
+    assert!(
+        said.contains("name another previous version, or none"),
+        "{said}"
+    );
 }

@@ -1,8 +1,6 @@
-//! What is found to be a reference and rewritten, and what is left alone.
+//! Which text is a reference and rewritten, and which stays as it is.
 
-mod common;
-
-use common::make;
+use crate::workshop::make;
 
 #[test]
 fn in_html() {
@@ -34,7 +32,7 @@ fn in_html() {
 }
 
 #[test]
-fn where_there_are_no_scripts() {
+fn in_noscript() {
     let made = make(&[
         ("assets/a.css", "a"),
         ("assets/b.png", "b"),
@@ -52,7 +50,7 @@ fn where_there_are_no_scripts() {
 }
 
 #[test]
-fn in_a_set_of_sources() {
+fn in_srcset() {
     let made = make(&[
         ("assets/a.png", "a"),
         ("assets/b,c.png", "b"),
@@ -110,7 +108,7 @@ fn in_scripts() {
              await import('./a.mjs'); await import(path); new Worker(new URL('a.mjs', import.meta.url))\n\
              const base = new URL('./', import.meta.url), page = new URL('none.mjs', location)",
         ),
-        // Not a module: that could not be sloppy.
+        // A script in sloppy mode, which a module can't have.
         ("sw.js", "with (self) { addAll(['/assets/b.png']) }"),
     ]);
     made.assert_text(
@@ -141,7 +139,7 @@ fn in_web_manifests() {
 }
 
 #[test]
-fn in_pictures() {
+fn in_svg() {
     let made = make(&[
         ("assets/a.png", "a"),
         (

@@ -1,5 +1,4 @@
-//! Runs the tool on folders of a test's own.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+//! Temporary folders for a test's site and the program's output.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +10,10 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A site's files, which a test writes down.
+/// A site's files: name and content.
 pub type Sources<'a> = &'a [(&'a str, &'a str)];
 
-/// A folder for the site, and one for what is made of it.
+/// A folder for the site, and one for the output.
 pub struct Workshop {
     folder: TempDir,
 }
@@ -44,7 +43,7 @@ impl Workshop {
         fs::write(path, content).unwrap();
     }
 
-    /// Makes the site, which must succeed.
+    /// Runs the program, which must succeed.
     pub fn make(self, previous: Option<&Made>) -> Made {
         let mut tool = tool(&self.site(), &self.out());
         if let Some(previous) = previous {
@@ -62,41 +61,41 @@ impl Workshop {
         }
     }
 
-    /// Tries to make the site, which must fail and leave nothing; returns what it says.
+    /// Runs the program, which must fail without output files; returns its error message.
     pub fn refused(&self) -> String {
         let said = failed(tool(&self.site(), &self.out()).output().unwrap());
-        assert!(!self.out().exists(), "something was made: {said}");
+        assert!(!self.out().exists(), "it wrote files: {said}");
         said
     }
 }
 
-/// What a tool that has failed says.
+/// Returns the error message of a failed run.
 pub fn failed(output: Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.lines().all(|line| line.starts_with("site: ")),
+        said.lines().all(|line| line.starts_with("assets: ")),
         "{said}"
     );
     said
 }
 
 pub fn tool(from: &Path, out: &Path) -> Command {
-    let mut tool = Command::new(env!("CARGO_BIN_EXE_site"));
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_assets"));
     tool.args([from, out]);
     tool
 }
 
-/// What the tool has made.
+/// The output of a run.
 pub struct Made {
-    /// Removes the folders at the end.
+    /// Removes the folders when it is dropped.
     _workshop: Option<Workshop>,
     pub out: PathBuf,
     pub said: String,
 }
 
 impl Made {
-    /// What was made there by other means.
+    /// An output folder that a test has filled itself.
     pub fn at(out: PathBuf) -> Self {
         Self {
             _workshop: None,
@@ -105,7 +104,7 @@ impl Made {
         }
     }
 
-    /// Every entry: its name, and with what mode and time, and as what, it is there.
+    /// Every entry by name, with its mode, time and content.
     pub fn entries(&self) -> BTreeMap<String, (u32, i64, Vec<u8>)> {
         let mut entries = BTreeMap::new();
         let mut paths = vec![self.out.clone()];
@@ -128,7 +127,7 @@ impl Made {
         entries
     }
 
-    /// The files below a folder of what was made.
+    /// The files below a folder of the output.
     pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let entries = self.entries().into_iter();
         let files = entries.filter(|(_, (mode, _, _))| mode & 0o100_000 != 0);
@@ -145,7 +144,7 @@ impl Made {
         self.files("site").into_keys().collect()
     }
 
-    /// The name that an asset has got.
+    /// The new name of an asset.
     pub fn name(&self, asset: &str) -> String {
         let names = self.names();
         let [name] = &names
@@ -158,7 +157,7 @@ impl Made {
         (*name).clone()
     }
 
-    /// The text of a file of the site, by the name that it had before.
+    /// The text of a file of the site, by its old name.
     pub fn text(&self, name: &str) -> String {
         let name = if name.starts_with("assets/") {
             self.name(name)
@@ -168,7 +167,7 @@ impl Made {
         fs::read_to_string(self.out.join("site").join(name)).unwrap()
     }
 
-    /// A text in which `«a.css»` stands for the new name of the one asset `a.css`, without its folder.
+    /// Compares a file with `expected`, where `«a.css»` stands for the new name of the asset `a.css`, without its folder.
     #[track_caller]
     pub fn assert_text(&self, name: &str, expected: &str) {
         let mut text = expected.to_owned();
@@ -181,7 +180,7 @@ impl Made {
     }
 }
 
-/// The name that a file had before.
+/// Returns the old name of a file.
 fn original(name: &str) -> String {
     let is_digest = |part: &&str| {
         part.len() == 16
@@ -195,12 +194,12 @@ fn original(name: &str) -> String {
     }
 }
 
-/// Makes a site of these files.
+/// Runs the program on these files, which must succeed.
 pub fn make(files: Sources) -> Made {
     Workshop::new(files).make(None)
 }
 
-/// What is said of files that can't be made a site of.
+/// Runs the program on these files, which must fail; returns its error message.
 pub fn refused(files: Sources) -> String {
     Workshop::new(files).refused()
 }

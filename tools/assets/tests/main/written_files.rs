@@ -1,6 +1,4 @@
-//! The files as they are written: the same for the same content, whoever made them.
-
-mod common;
+//! The written files: equal for equal content, whoever builds them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{Made, Workshop, make, tool};
+use crate::workshop::{Made, Workshop, make, tool};
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
@@ -19,7 +17,7 @@ fn text(length: usize) -> String {
 }
 
 #[test]
-fn twice_the_same() {
+fn two_builds_are_equal() {
     let site = |mode| {
         let workshop = Workshop::new(&[
             ("page.html", &text(99)),
@@ -37,7 +35,7 @@ fn twice_the_same() {
 }
 
 #[test]
-fn everybody_can_read_it_and_times_tell_the_content() {
+fn all_users_can_read_the_files_and_times_depend_on_the_content() {
     let made = make(&[
         ("page.html", &text(99)),
         ("assets/a.css", &text(99)),
@@ -61,7 +59,7 @@ fn everybody_can_read_it_and_times_tell_the_content() {
 }
 
 #[test]
-fn what_gets_smaller_is_compressed() {
+fn files_that_get_smaller_are_compressed() {
     let made = make(&[
         ("page.html", &text(99)),
         ("assets/a.js", &"a();\n".repeat(99)),
@@ -103,7 +101,7 @@ fn ungzip(content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_never_served_is_left_out_and_said() {
+fn files_that_are_never_served_are_skipped_with_a_message() {
     let made = make(&[
         (".well-known/security.txt", ""),
         ("a.txt", ""),
@@ -126,16 +124,16 @@ fn what_is_never_served_is_left_out_and_said() {
             .lines()
             .find(|line| line.contains(&format!("/{name}\"")));
         assert!(
-            line.is_some_and(|line| line.starts_with("left out, ")),
+            line.is_some_and(|line| line.starts_with("skipped, ")),
             "{name}: {}",
             made.said
         );
     }
 }
 
-/// The project's own site: nothing refers to an old name, and every new name is there.
+/// The project's own site: no file refers to an old name, and every new name exists.
 #[test]
-fn the_sample_site_is_whole() {
+fn the_project_s_site_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../static");
     let out = folder.path().join("out");
@@ -168,7 +166,7 @@ fn the_sample_site_is_whole() {
         for word in words.filter(|word| word.split('.').any(digest)) {
             assert!(
                 names.contains(word),
-                "{file} refers to {word}, which is not there"
+                "{file} refers to {word}, which does not exist"
             );
             referred.insert(word);
         }
@@ -176,7 +174,7 @@ fn the_sample_site_is_whole() {
     assert_eq!(referred.is_empty(), assets.is_empty(), "{referred:?}");
 }
 
-/// The files below a folder, as paths from there.
+/// The files below a folder, as paths relative to it.
 fn files(top: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![top.to_owned()];
