@@ -1,4 +1,4 @@
-//! One request, one answer: on a connection of its own, or on one of those that are kept alive.
+//! Sends one request, on a connection of its own or on a kept-alive one.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,19 +27,19 @@ use tokio::{
 
 use crate::options::Options;
 
-/// Pieces of a body that is uploaded slowly.
+/// Number of pieces of a body that is uploaded slowly.
 const PIECES: u32 = 10;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// The right answer to a number.
+/// The correct answer to a number.
 #[derive(Default)]
 pub struct Answer {
     pub replica: Option<String>,
     pub version: Option<String>,
 }
 
-/// What came instead of it.
+/// What happened instead of the correct answer.
 #[derive(Default)]
 pub struct Fault {
     pub what: String,
@@ -53,7 +53,7 @@ pub struct Fault {
 pub struct Client {
     address: SocketAddr,
     options: Options,
-    /// Connections that wait for a request, the one that waits longest in front.
+    /// Idle connections, the longest idle one first.
     idle: RefCell<VecDeque<Connection>>,
     answered_again: RefCell<Vec<(u64, Instant)>>,
 }
@@ -61,7 +61,7 @@ pub struct Client {
 struct Connection {
     sender: SendRequest<Body>,
     reused: bool,
-    /// The last number that was answered here.
+    /// The last number that was answered on this connection.
     last: Rc<Cell<Option<u64>>>,
 }
 
@@ -75,27 +75,27 @@ impl Client {
         })
     }
 
-    /// Asks for the number, once.
-    pub async fn ask(self: &Rc<Self>, number: u64) -> Result<Answer, Fault> {
-        let patience = Duration::from_secs(self.options.patience);
+    /// Requests the number, once.
+    pub async fn request(self: &Rc<Self>, number: u64) -> Result<Answer, Fault> {
+        let limit = Duration::from_secs(self.options.patience);
         let mut fault = Fault::default();
-        fault.what = match timeout(patience, self.exchange(number, &mut fault)).await {
+        fault.what = match timeout(limit, self.exchange(number, &mut fault)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(what)) => what,
-            Err(_) => format!("no answer within {patience:?}"),
+            Err(_) => format!("no answer within {limit:?}"),
         };
         Err(fault)
     }
 
-    /// The numbers to which a second answer came, and when.
+    /// Returns the numbers that were answered a second time, and when.
     pub fn answered_again(&self) -> Vec<(u64, Instant)> {
         self.answered_again.take()
     }
 
-    /// Notes in `fault`, as far as it gets, what there is to know if it fails.
+    /// Sends the request and reads the answer. Fills `fault` with what is known until an error.
     async fn exchange(self: &Rc<Self>, number: u64, fault: &mut Fault) -> Result<Answer, String> {
         let fresh = self.options.is_fresh(number);
-        let mut request = self.request(number, fresh);
+        let mut request = self.build(number, fresh);
         let (connection, response) = loop {
             let waiting = if fresh {
                 None
@@ -110,7 +110,7 @@ impl Client {
             match connection.sender.try_send_request(request).await {
                 Ok(response) => break (connection, response),
                 Err(mut error) => match error.take_message() {
-                    // It had been closed while it waited: known before anything was sent, so nothing was at stake.
+                    // The connection was closed while it was idle, and nothing was sent: another connection is safe.
                     Some(unsent) if connection.reused => request = unsent,
                     _ => return Err(chain(&error.into_error())),
                 },
@@ -157,12 +157,12 @@ impl Client {
         };
         let client = Rc::clone(self);
         spawn_local(async move {
-            // Any other error is that of the request in flight, or of a connection that nobody uses.
+            // Any other error belongs to the request in flight, or to an unused connection.
             if traffic
                 .await
                 .is_err_and(|error| error.to_string().contains("unexpected message"))
             {
-                // Whoever asked last may not yet have seen the first answer.
+                // The task of the last request may not have read the first answer yet.
                 sleep(Duration::from_millis(1)).await;
                 let again = last.get().map(|number| (number, Instant::now()));
                 client.answered_again.borrow_mut().extend(again);
@@ -171,7 +171,7 @@ impl Client {
         Ok(connection)
     }
 
-    /// Puts a connection back, unless the server closes it.
+    /// Makes a connection idle, unless the server closes it.
     async fn keep(self: Rc<Self>, mut connection: Connection) {
         if connection.sender.ready().await.is_ok() {
             connection.reused = true;
@@ -179,7 +179,7 @@ impl Client {
         }
     }
 
-    fn request(&self, number: u64, fresh: bool) -> Request<Body> {
+    fn build(&self, number: u64, fresh: bool) -> Request<Body> {
         let request = Request::get(self.options.path(number)).header(HOST, &self.options.host);
         let request = if fresh {
             request.header(CONNECTION, "close")
@@ -198,7 +198,7 @@ impl Client {
         built.expect("a well-formed request")
     }
 
-    /// In one piece, or in several over time.
+    /// A body in one piece, or in several over time.
     fn body(&self, length: usize) -> Body {
         if length == 0 || self.options.upload == 0 {
             return Full::from(vec![b'x'; length]).boxed_unsync();
@@ -214,7 +214,7 @@ impl Client {
     }
 }
 
-/// An error with what caused it.
+/// Returns the messages of an error and its causes.
 fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes

@@ -1,63 +1,71 @@
-//! What became of the numbers.
+//! What the program prints at its end, as JSON.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the load prints at its end, as JSON. Times are milliseconds; those of a moment count from the start, but for
-/// `started` itself.
+/// The outcome of a run. All times are milliseconds; except for `started`, moments count from the start.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Outcome {
-    /// The moment of the start, since 1970.
+    /// The time of the start, since 1970.
     pub started: f64,
-    /// The numbers from `first` on, as many as `total`, were asked; each once.
+    /// The first number. The numbers from here on were requested, each once.
     pub first: u64,
+    /// How many numbers were requested.
     pub total: u64,
+    /// How many of them by GET.
     pub gets: u64,
+    /// How many of them by POST.
     pub posts: u64,
-    /// Those that had exactly one answer, the right one.
+    /// How many had exactly one answer, the correct one.
     pub answered: u64,
     /// All others.
     pub losses: Vec<Loss>,
-    /// Requests that were due while too many were in flight; they have no number.
+    /// Requests that were due while too many were in flight. They have no number.
     pub unoffered: u64,
-    /// How late the load itself was, at worst, with a request that was due.
+    /// The longest delay between the time when a request was due and when the load generator sent it.
     pub lag: f64,
-    /// Right answers by replica.
+    /// Correct answers by replica.
     pub replicas: BTreeMap<String, u64>,
-    /// Right answers by version.
+    /// Correct answers by version.
     pub versions: BTreeMap<String, Seen>,
-    /// From the sending to the end of the answer; right answers only.
+    /// Times of correct answers to GET requests, until the end of the body.
     pub get_times: Times,
+    /// Times of correct answers to POST requests, until the end of the body.
     pub post_times: Times,
-    /// Every right answer, if a trace was asked for.
+    /// Every correct answer, with `--trace`.
     pub trace: Vec<Answered>,
 }
 
-/// One right answer.
+/// One correct answer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Answered {
+    /// The number.
     pub number: u64,
-    /// When it was sent, and how long the answer took.
+    /// When the request was sent.
     pub at: f64,
+    /// How long the answer took.
     pub after: f64,
-    /// Who answered, if it said so.
+    /// The replica, if the answer names it.
     pub replica: Option<String>,
 }
 
 /// A number whose answer is missing, wrong, or came twice.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Loss {
+    /// The number.
     pub number: u64,
+    /// The request's method.
     pub method: String,
     /// What happened instead.
     pub what: String,
-    /// The status of the answer, if there was one.
+    /// The answer's status, if there was an answer.
     pub status: Option<u16>,
-    /// When it was sent, and how long it took to be lost.
+    /// When the request was sent.
     pub at: f64,
+    /// How long it took until the request was lost.
     pub after: f64,
-    /// Who answered, if it said so.
+    /// The replica, if the answer names it.
     pub replica: Option<String>,
     /// Whether the connection had served a request before.
     pub reused: bool,
@@ -66,22 +74,29 @@ pub struct Loss {
 /// The answers of one version.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Seen {
+    /// How many there were.
     pub answers: u64,
+    /// When the first came.
     pub first: f64,
+    /// When the last came.
     pub last: f64,
 }
 
 /// Percentiles.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Times {
+    /// The median.
     pub p50: f64,
+    /// 99 % took at most this long.
     pub p99: f64,
+    /// 99.9 % took at most this long.
     pub p99_9: f64,
+    /// The longest.
     pub max: f64,
 }
 
 impl Times {
-    /// Of times in microseconds.
+    /// The percentiles of times in microseconds.
     pub fn of(mut times: Vec<u32>) -> Self {
         times.sort_unstable();
         let share = |share: f64| {

@@ -1,68 +1,37 @@
-//! A load that notices one lost request: asks for numbers at a steady rate, each once, and says what became of each.
-//!
-//! usage: load target=http://127.0.0.1:8000 [rate=1000] [name=value…]        (options.rs has all options)
-//!
-//! Requests leave when they are due, whether earlier ones are answered or not. Nothing is ever sent twice: what another
-//! client would silently repeat is a loss here. On stdout comes a line when it begins, and at the end one with the outcome
-//! as JSON (outcome.rs); progress goes to stderr if that is a terminal.
-
-mod client;
-mod options;
-mod outcome;
+//! Sends requests when they are due, and counts what becomes of them.
 
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    env,
     io::{IsTerminal, stderr},
-    process::ExitCode,
     rc::Rc,
     time::{Duration, SystemTime},
 };
 
 use tokio::{
     net::lookup_host,
+    runtime::Builder,
     select,
     signal::unix::{SignalKind, signal},
     task::{LocalSet, spawn_local},
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use client::{Answer, Client, Fault};
-use options::Options;
-use outcome::{Answered, Loss, Outcome, Seen, Times};
+use crate::{
+    client::{Answer, Client, Fault},
+    options::Options,
+    outcome::{Answered, Loss, Outcome, Seen, Times},
+};
 
-/// How often to see which requests are due.
+/// How often the generator looks which requests are due.
 const TICK: Duration = Duration::from_millis(1);
 /// Time between two lines of progress.
-const PROGRESS: Duration = Duration::from_secs(5);
-/// A second answer to a request has this long to arrive after the last first one.
-const AFTERMATH: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the generator waits for second answers after the last first answer.
+const SECOND_ANSWER_WAIT: Duration = Duration::from_millis(100);
 
-fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.expect("a runtime");
-    let load = async {
-        let load = Rc::new(Load::new(Options::parse(env::args().skip(1))?).await?);
-        println!("asking {}", load.options.target);
-        load.run().await;
-        Ok::<_, String>(load.outcome())
-    };
-    match LocalSet::new().block_on(&runtime, load) {
-        Ok(outcome) => {
-            println!("{}", serde_json::to_string(&outcome).expect("plain values"));
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("load: {message}\nusage: load target=http://HOST:PORT [name=value…]");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-struct Load {
+/// A run of the load generator.
+pub struct Generator {
     options: Options,
     client: Rc<Client>,
     start: Instant,
@@ -73,18 +42,35 @@ struct Load {
 struct Tally {
     in_flight: usize,
     outcome: Outcome,
-    /// By number, so that none is lost twice.
+    /// By number, so that none counts twice.
     losses: BTreeMap<u64, Loss>,
     /// Microseconds.
     get_times: Vec<u32>,
     post_times: Vec<u32>,
 }
 
-impl Load {
+impl Generator {
+    /// Runs until the options or a signal stop it. `started` is called with the target when it begins.
+    ///
+    /// # Errors
+    /// If the target can't be resolved.
+    pub fn run_to_end(options: Options, started: impl FnOnce(&str)) -> Result<Outcome, String> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+        LocalSet::new().block_on(&runtime, async {
+            let generator = Rc::new(Self::new(options).await?);
+            started(&generator.options.target);
+            generator.run().await;
+            Ok(generator.outcome())
+        })
+    }
+
     async fn new(options: Options) -> Result<Self, String> {
-        let authority = options.target["http://".len()..].trim_end_matches('/');
+        let authority = options.target.strip_prefix("http://");
+        let authority = authority.ok_or("--target must be http://HOST:PORT")?;
+        let authority = authority.trim_end_matches('/');
         let found = lookup_host(authority).await;
-        let found = found.map_err(|error| format!("{authority} can't be looked up: {error}"))?;
+        let found = found.map_err(|error| format!("{authority} can't be resolved: {error}"))?;
         let address = { found }
             .next()
             .ok_or_else(|| format!("{authority} has no address"))?;
@@ -108,13 +94,13 @@ impl Load {
         })
     }
 
-    /// Sends what is due until it is enough, and waits for what is in flight.
+    /// Sends requests when they are due until it is stopped, and waits for those in flight.
     async fn run(self: &Rc<Self>) {
         let mut terminate = signal(SignalKind::terminate()).expect("signals can be caught");
         let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be caught");
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let (mut due_so_far, mut progress) = (0, PROGRESS);
+        let (mut due_so_far, mut progress) = (0, PROGRESS_INTERVAL);
         loop {
             select! {
                 _ = ticks.tick() => {}
@@ -131,14 +117,14 @@ impl Load {
                 due_so_far += 1;
             }
             if elapsed >= progress && stderr().is_terminal() {
-                self.report();
-                progress += PROGRESS;
+                self.print_progress();
+                progress += PROGRESS_INTERVAL;
             }
         }
         while self.tally.borrow().in_flight > 0 {
             sleep(TICK).await;
         }
-        sleep(AFTERMATH).await;
+        sleep(SECOND_ANSWER_WAIT).await;
         for (number, when) in self.client.answered_again() {
             let again = Fault {
                 what: "answered twice".into(),
@@ -146,7 +132,7 @@ impl Load {
             };
             if !self.tally.borrow().losses.contains_key(&number) {
                 self.tally.borrow_mut().outcome.answered -= 1;
-                self.lose(number, when - self.start, again);
+                self.record_loss(number, when - self.start, again);
             }
         }
     }
@@ -155,7 +141,7 @@ impl Load {
         self.tally.borrow().outcome.total
     }
 
-    /// How many requests should have left by now: one second of load, then the silence, and again.
+    /// How many requests are due by now: each second of load is followed by the silence.
     fn due(&self, elapsed: Duration) -> u64 {
         let round = Duration::from_secs(1 + self.options.silence);
         let rounds = (elapsed.as_secs_f64() / round.as_secs_f64()).floor();
@@ -163,7 +149,7 @@ impl Load {
         ((rounds + rest) * f64::from(self.options.rate)) as u64
     }
 
-    /// When the request of that place in the order was due, by the same reckoning.
+    /// When the request at that place in the order was due.
     fn due_at(&self, place: u64) -> Duration {
         let loaded = place as f64 / f64::from(self.options.rate);
         Duration::from_secs_f64(loaded + loaded.floor() * self.options.silence as f64)
@@ -186,20 +172,20 @@ impl Load {
             false => tally.outcome.gets += 1,
         }
         drop(tally);
-        let load = Rc::clone(self);
-        spawn_local(async move { load.ask(number).await });
+        let generator = Rc::clone(self);
+        spawn_local(async move { generator.request(number).await });
     }
 
-    async fn ask(self: Rc<Self>, number: u64) {
+    async fn request(self: Rc<Self>, number: u64) {
         let sent = self.start.elapsed();
-        match self.client.ask(number).await {
-            Ok(answer) => self.keep(number, sent, answer),
-            Err(fault) => self.lose(number, sent, fault),
+        match self.client.request(number).await {
+            Ok(answer) => self.record_answer(number, sent, answer),
+            Err(fault) => self.record_loss(number, sent, fault),
         }
         self.tally.borrow_mut().in_flight -= 1;
     }
 
-    fn keep(&self, number: u64, sent: Duration, answer: Answer) {
+    fn record_answer(&self, number: u64, sent: Duration, answer: Answer) {
         let now = self.start.elapsed();
         let tally = &mut *self.tally.borrow_mut();
         let times = match self.options.is_post(number) {
@@ -230,7 +216,7 @@ impl Load {
         }
     }
 
-    fn lose(&self, number: u64, sent: Duration, fault: Fault) {
+    fn record_loss(&self, number: u64, sent: Duration, fault: Fault) {
         let after = self.start.elapsed() - sent;
         let tally = &mut *self.tally.borrow_mut();
         let loss = Loss {
@@ -251,7 +237,7 @@ impl Load {
         tally.losses.insert(number, loss);
     }
 
-    fn report(&self) {
+    fn print_progress(&self) {
         let tally = self.tally.borrow();
         let Outcome {
             total,
