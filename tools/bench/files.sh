@@ -1,8 +1,8 @@
 #!/bin/sh
-# Writes the files that are asked for in the benchmark: text that compresses as prose does, the same at each call.
+# Writes the files of the benchmark: text that compresses like prose, equal at each call.
 # usage: files.sh FOLDER
 #   4k.txt, 100k.txt          for the comparison with other servers
-#   size/BYTES.txt            100 B to 10 MB; what ends in .bin, nobody compresses
+#   size/BYTES.txt            100 B to 10 MB; .bin is never compressed
 #   many/0.bin … 9999.bin     1 KB each
 set -eu
 cd "$1"

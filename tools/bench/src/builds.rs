@@ -1,4 +1,4 @@
-//! How long a build of the app's image takes, from nothing and after an edit.
+//! Measures how long a build of the app's image takes, from nothing and after an edit.
 
 use std::{
     fs,
@@ -10,24 +10,26 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    Outcome, Part, ROOT,
     engine::{Engine, command, docker},
+    part::{Outcome, Part, ROOT},
     results::{Figures, Results},
 };
 
-/// What is built, and what is edited before. The cache goes by what is in the files, so an edit of the manifests has every
-/// crate compiled anew, whereas `--no-cache` can make an old engine panic; a changed version does the same to the app's.
+/// The builds, and the files that are edited before each. An edit of the manifests invalidates the layers of all crates, as a
+/// changed version does. `--no-cache` would do so as well, but makes an old engine panic.
 const BUILDS: &[(&str, &[&str])] = &[
-    ("cold", &["Cargo.toml", "deploy/site/Cargo.toml"]),
-    ("source", &["src/time.rs"]),
+    ("cold", &["Cargo.toml", "tools/Cargo.toml"]),
+    ("source", &["src/routes/time.rs"]),
     ("static", &["static/clock.html"]),
     ("dependency", &["Cargo.toml"]),
 ];
 
+/// Measures all builds.
+///
 /// # Errors
 /// If a build fails.
 pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<()> {
-    // All of them, or the ratios would have nothing to relate to.
+    // All builds or none: the ratios need them all.
     if !part.has("builds", "builds") {
         return Ok(());
     }
@@ -57,7 +59,7 @@ pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<(
     Ok(())
 }
 
-/// A copy of the project, as far as a build can see it.
+/// Copies the files that a build can see, which .dockerignore lists.
 fn copy() -> Outcome<TempDir> {
     let copy = tempfile::tempdir().map_err(|error| format!("No temporary folder: {error}"))?;
     let ignore = fs::read_to_string(Path::new(ROOT).join(".dockerignore"));
@@ -69,7 +71,7 @@ fn copy() -> Outcome<TempDir> {
     Ok(copy)
 }
 
-/// Adds a comment that nobody has built before.
+/// Adds a comment with the current time, which no earlier build has seen.
 fn edit(file: &Path) -> Outcome<()> {
     let now = SystemTime::UNIX_EPOCH
         .elapsed()

@@ -1,4 +1,4 @@
-//! Charts as SVG: bars, and lines. They bring a light ground of their own, on which they read wherever they are shown.
+//! Draws bar charts and line charts as SVG. A light background makes them readable on any page.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ const WIDTH: f64 = 760.0;
 const LABELS: f64 = 150.0;
 const HEAD: f64 = 72.0;
 
-/// Bars from left to right: a row for each label, with a bar for each series that it has a value of.
+/// Draws horizontal bars: a row for each label, with a bar for each series that has a value.
 pub fn bars(title: &str, series: &[&str], rows: &[(String, Vec<Option<f64>>)]) -> String {
     const BAR: f64 = 15.0;
     let values = rows.iter().flat_map(|(_, values)| values.iter().flatten());
@@ -40,7 +40,7 @@ pub fn bars(title: &str, series: &[&str], rows: &[(String, Vec<Option<f64>>)]) -
     framed(title, series, &svg, y + 8.0)
 }
 
-/// A panel of lines, over an axis on which each step is as wide as the others.
+/// A panel of lines over an axis with steps of equal width.
 pub struct Panel {
     pub title: String,
     pub steps: Vec<String>,
@@ -48,7 +48,7 @@ pub struct Panel {
     pub lines: Vec<Vec<f64>>,
 }
 
-/// Panels of lines, two in a row, each from nought to its highest.
+/// Draws panels of lines, two in a row. Each has an axis from zero to its highest value.
 pub fn lines(title: &str, series: &[&str], panels: &[Panel]) -> String {
     const PANEL: (f64, f64) = (270.0, 150.0);
     let mut svg = String::new();
@@ -90,7 +90,7 @@ pub fn lines(title: &str, series: &[&str], panels: &[Panel]) -> String {
     framed(title, series, &svg, HEAD + rows * (PANEL.1 + 80.0))
 }
 
-/// The ground, the title, and what each colour stands for.
+/// Adds the background, the title and the legend.
 fn framed(title: &str, series: &[&str], inner: &str, height: f64) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" font-family=\"sans-serif\" \
@@ -122,7 +122,7 @@ fn escaped(words: &str) -> String {
     words.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-/// A number with three digits that count, or all of those before the point.
+/// Formats a number with three significant digits, or all digits before the point.
 pub fn number(value: f64) -> String {
     match value.abs() {
         it if it >= 99.95 => format!("{value:.0}"),
@@ -132,7 +132,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// A round count with SI's prefix: `10k`.
+/// Formats a round count with an SI prefix: `10k`.
 pub fn short(count: u32) -> String {
     match count {
         0..1_000 => count.to_string(),
@@ -146,19 +146,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_digits_count() {
+    fn numbers_have_three_significant_digits() {
         let shown = [0.0, 1.234, 12.34, 123.4, 12345.6].map(number);
         assert_eq!(shown, ["0", "1.23", "12.3", "123", "12346"]);
     }
 
     #[test]
-    fn steps_are_short() {
+    fn counts_have_si_prefixes() {
         let shown = [16, 1_000, 100_000, 10_000_000].map(short);
         assert_eq!(shown, ["16", "1k", "100k", "10M"]);
     }
 
     #[test]
-    fn words_are_not_taken_for_tags() {
+    fn labels_are_escaped() {
         let svg = bars("a < b", &["on"], &[("c & d".into(), vec![Some(1.0)])]);
         assert!(
             svg.contains("a &lt; b") && svg.contains("c &amp; d"),

@@ -1,4 +1,4 @@
-//! Which charts there are: the time of answers and files, memory, growth, builds.
+//! The charts: processor time of answers and files, memory, growth, builds.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use crate::{
     results::{Results, median},
 };
 
-/// The charts of what was measured, by their names.
+/// Draws the charts of the results, by name.
 pub fn charts(results: &Results) -> Vec<(&'static str, String)> {
     let middle = |cell: &str, figure| median(results.values(cell, figure));
-    // Contestants from the cheapest to the dearest.
+    // Servers from the least to the most processor time.
     let names: BTreeSet<_> = results
         .of("requests")
         .filter_map(|(name, _)| name.split('/').next())

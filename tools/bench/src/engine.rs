@@ -1,4 +1,4 @@
-//! Docker's engine: containers that are gone when the benchmark ends, however it ends, and what they have used.
+//! Docker's engine: starts containers, reads what they have used, and removes them however the benchmark ends.
 
 use std::{
     fs,
@@ -17,38 +17,39 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{Outcome, ROOT};
+use crate::part::{Outcome, ROOT};
 
-/// Marks what is ours. Two benchmarks at once would measure each other, so it is the same for all.
+/// The label of all containers and networks of the benchmark. It is the same for all runs: two at once would disturb each
+/// other.
 const LABEL: &str = "berth-bench";
-/// The servers have one processor, and the load another.
-pub const SERVERS: &str = "--cpuset-cpus=0";
-const LOAD: &str = "--cpuset-cpus=1";
-/// Held while something is made, so that an interruption finds all of it.
-static MAKING: Mutex<()> = Mutex::new(());
+/// The servers run on one processor, the load on another.
+pub const SERVER_CPU: &str = "--cpuset-cpus=0";
+const LOAD_CPU: &str = "--cpuset-cpus=1";
+/// Locked while a container or network is created, so that an interruption finds all of them.
+static CREATING: Mutex<()> = Mutex::new(());
 
-/// The process that runs for us, which nobody waits for once we are interrupted: a build, or the load. 0 for none.
+/// The process id of the running command, which an interruption stops: a build, or the load. 0 for none.
 static CHILD: AtomicI32 = AtomicI32::new(0);
-/// From then on nothing is as it was meant to be, and the process is about to end.
+/// Set by an interruption, when the process is about to end.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// What a group of containers has used.
+/// What some containers have used.
 #[derive(Clone, Copy, Default)]
 pub struct Usage {
     /// Processor time since their start, in microseconds.
     pub cpu: f64,
-    /// Memory without files that can be dropped, in bytes: what `docker stats` shows.
+    /// Memory in bytes, without the inactive file cache: what `docker stats` shows.
     pub memory: f64,
 }
 
-/// The engine, the container that the load comes from, and a folder for what containers are to have.
+/// The engine, the load's container, and a folder with the files that containers mount.
 pub struct Engine {
     pub load: String,
     pub folder: TempDir,
 }
 
 impl Engine {
-    /// Starts the container of the load.
+    /// Starts the load's container.
     ///
     /// # Errors
     /// If the machine has one processor, or an image is missing.
@@ -61,7 +62,7 @@ impl Engine {
             );
         }
         clear_when_interrupted();
-        // What one left behind that was killed.
+        // Removes what a killed benchmark has left.
         clear(None);
         let mut this = Self {
             load: String::new(),
@@ -72,37 +73,38 @@ impl Engine {
     }
 
     fn start_load(&mut self) -> Outcome<()> {
-        let options = [LOAD, "--ulimit=nofile=12000", "--entrypoint=sleep"];
+        let options = [LOAD_CPU, "--ulimit=nofile=12000", "--entrypoint=sleep"];
         self.load = run(&options, "berth-bench-tools", &["infinity"])?;
         Ok(())
     }
 
-    /// Ends all containers but the load's, and removes their networks.
+    /// Removes all containers but the load's, and their networks.
     pub fn clear(&self) {
         clear(Some(&self.load));
     }
 
-    /// Says on standard error how far it is.
+    /// Prints the progress on standard error.
     pub fn progress(&self, what: &str) {
         eprintln!("-> {what}");
     }
 
-    /// A network of its own for some containers, which the load can reach.
+    /// Creates a network for some containers, which the load can reach.
     ///
     /// # Errors
     /// If the engine refuses.
     pub fn network(&self) -> Outcome<String> {
-        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
         let name = unique();
         docker(&["network", "create", "--label", LABEL, &name])?;
         docker(&["network", "connect", &name, &self.load])?;
         Ok(name)
     }
 
-    /// What these containers have used, together. Their control groups say so at once; the engine, once a second.
+    /// Returns what these containers have used together. Reads their control groups, since the engine's figures are up to a
+    /// second old.
     ///
     /// # Errors
-    /// If one is gone.
+    /// If one has ended.
     pub fn usage(&self, containers: &[String]) -> Outcome<Usage> {
         let names: Vec<_> = containers.iter().map(String::as_str).collect();
         let inspect = ["inspect", "--format={{.State.Pid}}"];
@@ -119,10 +121,10 @@ impl Engine {
 }
 
 impl Usage {
-    /// Of the control group of a process.
+    /// Reads the control group of a process.
     fn of(process: &str) -> Option<Self> {
         let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
-        // The name of a group below a controller; without one, as cgroup v2 has it.
+        // The path of a group below a controller; cgroup v2 has no controllers in paths.
         let group = |controller: &str| {
             groups.lines().find_map(|line| {
                 let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
@@ -154,7 +156,7 @@ impl Usage {
     }
 }
 
-/// The number after a name, in a text with a pair in each line.
+/// Returns the number after a name, in a text with a pair in each line.
 fn field(text: &str, name: &str) -> Option<f64> {
     let mut pairs = text.lines().filter_map(|line| line.split_once(' '));
     pairs.find(|(it, _)| *it == name)?.1.parse().ok()
@@ -166,21 +168,21 @@ impl Drop for Engine {
     }
 }
 
-/// What `docker` prints.
+/// Runs `docker` and returns its output.
 ///
 /// # Errors
-/// What it says when it fails.
+/// Its error output, if it fails.
 pub fn docker(arguments: &[&str]) -> Outcome<String> {
     command(Command::new("docker").args(arguments))
 }
 
-/// What a command prints, run in the project's folder.
+/// Runs a command in the project's folder and returns its output.
 ///
 /// # Errors
-/// What it says when it fails.
+/// Its error output, if it fails.
 pub fn command(command: &mut Command) -> Outcome<String> {
     let shown = format!("{command:?}").replace('"', "");
-    // In a process group of its own: an interruption is ours to deal with.
+    // In its own process group, so that Ctrl-C reaches the benchmark alone, which then stops the command.
     command.current_dir(ROOT).process_group(0);
     let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = piped.stdin(Stdio::null()).spawn().and_then(|child| {
@@ -200,12 +202,12 @@ pub fn command(command: &mut Command) -> Outcome<String> {
     Err(format!("{shown} failed: {}", last.join("\n")))
 }
 
-/// Starts a container, and returns its name. Nobody reads its log, and nothing asks for its health.
+/// Starts a container without a log and without health checks, and returns its name.
 ///
 /// # Errors
-/// What the engine says.
+/// The engine's error.
 pub fn run(options: &[&str], image: &str, arguments: &[&str]) -> Outcome<String> {
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
     let name = unique();
     let own = ["run", "--detach", "--name", &name, "--label", LABEL];
     let quiet = ["--no-healthcheck", "--log-driver=none"];
@@ -213,7 +215,7 @@ pub fn run(options: &[&str], image: &str, arguments: &[&str]) -> Outcome<String>
     Ok(name)
 }
 
-/// Where a container listens.
+/// Returns the address of a container, with port 8080.
 ///
 /// # Errors
 /// If it has ended.
@@ -229,10 +231,10 @@ pub fn address(container: &str) -> Outcome<SocketAddr> {
 /// Copies a folder or file of an image to this machine.
 ///
 /// # Errors
-/// What the engine says.
+/// The engine's error.
 pub fn unpack(image: &str, from: &str, to: &Path) -> Outcome<()> {
     let name = {
-        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
         let name = unique();
         docker(&["create", "--name", &name, "--label", LABEL, image, "true"])?;
         name
@@ -242,16 +244,16 @@ pub fn unpack(image: &str, from: &str, to: &Path) -> Outcome<()> {
     docker(&["rm", &name]).map(drop)
 }
 
-/// Tries until it succeeds.
+/// Retries until it succeeds.
 ///
 /// # Errors
-/// The last error, after half a minute.
-pub fn patiently<T>(attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
+/// The last error, after 30 seconds.
+pub fn retry<T>(attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
         match attempt() {
             Err(error) if Instant::now() > end => {
-                return Err(format!("{error}, not within half a minute"));
+                return Err(format!("{error}, for 30 seconds"));
             }
             Err(_) => thread::sleep(Duration::from_millis(50)),
             done => return done,
@@ -259,7 +261,7 @@ pub fn patiently<T>(attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
     }
 }
 
-/// What fails now fails because its container is gone.
+/// Blocks after an interruption: errors are then due to removed containers.
 fn wait_if_interrupted() {
     let measures = thread::current().name() == Some("main");
     while measures && INTERRUPTED.load(Ordering::Relaxed) {
@@ -273,7 +275,7 @@ fn unique() -> String {
     format!("berth-bench-{}-{count}", process::id())
 }
 
-/// Removes what bears our label, but for one container.
+/// Removes everything with the benchmark's label, except one container.
 fn clear(but: Option<&str>) {
     let filter = format!("--filter=label={LABEL}");
     let list = |arguments: &[&str]| docker(arguments).unwrap_or_default();
@@ -308,12 +310,12 @@ fn clear_when_interrupted() {
             std::io::Result::Ok(())
         });
         if told.is_ok() {
-            let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+            let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
             INTERRUPTED.store(true, Ordering::Relaxed);
             if let Some(child) = Pid::from_raw(CHILD.load(Ordering::Relaxed)) {
                 let _ = kill_process(child, Signal::TERM);
             }
-            eprintln!("berth: interrupted; removing the containers");
+            eprintln!("bench: interrupted; removing the containers");
             clear(None);
             process::exit(130);
         }

@@ -1,4 +1,4 @@
-//! What a replica takes that nobody asks anything, or that has been asked a lot; and how soon it answers.
+//! Measures one replica: its image, its memory at rest, after a load and with idle connections, and its start.
 
 use std::{
     fs,
@@ -10,26 +10,28 @@ use std::{
 };
 
 use crate::{
-    Outcome, Part,
-    contestants::{Contestants, GUNICORN, Running},
     engine::{self, Engine, docker},
     http,
     load::{self, Load},
+    part::{Outcome, Part},
     results::{Figures, Results},
+    servers::{GUNICORN, Running, Servers},
 };
 
-/// After a load, or a start, memory has this long to come to rest.
-const REST: Duration = Duration::from_secs(3);
+/// Time from a start or the end of a load until memory is read.
+const SETTLE_TIME: Duration = Duration::from_secs(3);
 const IDLE: u32 = 10_000;
 
-/// A container's address when it has the machine's own network.
+/// The option for a container without a network namespace of its own.
 const HOST: &str = "--network=host";
 
+/// Measures the footprint of the app and of Gunicorn.
+///
 /// # Errors
 /// If one can't be started, or a request is lost.
 pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<()> {
-    let contestants = [("app", "berth-app"), ("gunicorn", "berth-bench-python")];
-    for (name, image) in contestants {
+    let servers = [("app", "berth-app"), ("gunicorn", "berth-bench-python")];
+    for (name, image) in servers {
         if !part.has("footprint", name) {
             continue;
         }
@@ -53,7 +55,7 @@ pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<(
         }
     }
     if part.has("footprint", "app") {
-        engine::unpack("berth-app", "/berth", &engine.folder.path().join("berth"))?;
+        engine::unpack("berth-app", "/app", &engine.folder.path().join("app"))?;
         for _ in 0..20 {
             let first = [("exec_ms", exec(engine)?)];
             results.add("footprint/app", &Figures::from(first));
@@ -62,13 +64,13 @@ pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<(
     Ok(())
 }
 
-/// At rest, after a load, and with idle connections, which Gunicorn does not hold in that number.
+/// Measures memory at rest, after a load, and with idle connections. Gunicorn can't hold that many.
 fn memory(engine: &Engine, name: &str) -> Outcome<Figures> {
-    let on = Contestants::new(engine)?.roomy().start(name, true)?;
-    thread::sleep(REST);
+    let on = Servers::new(engine)?.roomy().start(name, true)?;
+    thread::sleep(SETTLE_TIME);
     let rest = engine.usage(&on.containers)?.memory;
     load::put(engine, &on, &Load::of("/", 2))?;
-    thread::sleep(REST);
+    thread::sleep(SETTLE_TIME);
     let after = engine.usage(&on.containers)?.memory;
     let mut figures = Figures::from([("rest_bytes", rest), ("after_ratio", after / rest)]);
     if name == "app" {
@@ -79,14 +81,14 @@ fn memory(engine: &Engine, name: &str) -> Outcome<Figures> {
     Ok(figures)
 }
 
-/// Connections that stay open, and ask nothing more.
+/// Idle connections: each has sent one request and stays open.
 pub struct Idle(Child);
 
 impl Idle {
-    /// Opens them, from the container of the load.
+    /// Opens the connections from the load's container.
     ///
     /// # Errors
-    /// If one was not answered.
+    /// If a request was not answered.
     pub fn hold(engine: &Engine, on: &Running, connections: u32) -> Outcome<Self> {
         let (ip, port) = (on.address.ip().to_string(), on.address.port().to_string());
         let failed =
@@ -112,12 +114,12 @@ impl Idle {
         match (read, said.trim()) {
             (Some(Ok(_)), "ready") => Ok(Self(this)),
             _ => Err(failed(
-                "they were not all answered; what is above says which".into(),
+                "a request was not answered; the message above says which".into(),
             )),
         }
     }
 
-    /// Closes them.
+    /// Closes the connections.
     ///
     /// # Errors
     /// If the program that held them can't be waited for.
@@ -130,28 +132,28 @@ impl Idle {
     }
 }
 
-/// Milliseconds from the start of the program to its first answer.
+/// Returns the milliseconds from the start of the program to its first answer.
 fn exec(engine: &Engine) -> Outcome<f64> {
     let folder = engine.folder.path();
     let site = folder.join("static");
     fs::create_dir_all(&site).map_err(|error| format!("{}: {error}", site.display()))?;
     let address = free()?;
     let start = Instant::now();
-    let mut program = Command::new(folder.join("berth"))
+    let mut program = Command::new(folder.join("app"))
         .env_clear()
         .env("BIND", address.to_string())
         .env("STATIC_DIR", &site)
         .env("DRAIN_SECONDS", "0")
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| format!("/berth of berth-app does not run here: {error}"))?;
+        .map_err(|error| format!("/app of berth-app does not run here: {error}"))?;
     let first = first_answer(address, start);
     let ended = program.kill().and_then(|()| program.wait());
-    ended.map_err(|error| format!("/berth of berth-app: {error}"))?;
+    ended.map_err(|error| format!("/app of berth-app: {error}"))?;
     first
 }
 
-/// Milliseconds from `docker run` to the first answer.
+/// Returns the milliseconds from `docker run` to the first answer.
 fn docker_run(name: &str, image: &str) -> Outcome<f64> {
     let address = free()?;
     let (env, bind) = (format!("--env=BIND={address}"), format!("--bind={address}"));
@@ -171,7 +173,7 @@ fn docker_run(name: &str, image: &str) -> Outcome<f64> {
     })
 }
 
-/// Milliseconds that the engine takes to start a program with nothing in it.
+/// Returns the milliseconds that the engine takes to start an empty program.
 fn empty_run() -> Outcome<f64> {
     let start = Instant::now();
     engine::run(&[HOST], "berth-bench-empty", &[])?;
@@ -181,7 +183,7 @@ fn empty_run() -> Outcome<f64> {
 fn first_answer(address: SocketAddr, since: Instant) -> Outcome<f64> {
     let end = since + Duration::from_secs(30);
     loop {
-        match http::ask(address, "/", &[]) {
+        match http::get(address, "/", &[]) {
             Ok(answer) if answer.status == 200 => return Ok(since.elapsed().as_secs_f64() * 1e3),
             _ if Instant::now() > end => return Err(format!("{address} gave no answer in 30 s")),
             _ => thread::sleep(Duration::from_micros(200)),
@@ -189,7 +191,7 @@ fn first_answer(address: SocketAddr, since: Instant) -> Outcome<f64> {
     }
 }
 
-/// An address on which nobody listens.
+/// Returns an unused address.
 fn free() -> Outcome<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())

@@ -1,4 +1,4 @@
-//! What a request costs when there is more of something: replicas, connections, files, bytes.
+//! Measures how the cost of a request grows with the number of replicas, connections, files and bytes.
 
 use std::{
     thread,
@@ -6,18 +6,18 @@ use std::{
 };
 
 use crate::{
-    Outcome, Part,
-    contestants::{Contestants, REPLICAS, Running},
-    engine::{Engine, docker, patiently},
+    engine::{Engine, docker, retry},
     footprint::Idle,
     http,
     load::{self, Load},
+    part::{Outcome, Part},
     results::{Figures, Results, median},
+    servers::{REPLICAS, Running, Servers},
 };
 
 const ROUNDS: usize = 3;
 const SECONDS: u32 = 1;
-/// All lines by the names of their cells, and whether their cost is to stay what it is: bytes have to be sent.
+/// All lines by the names of their cells, and whether a threshold limits their growth. Sending more bytes always costs more.
 pub const LINES: &[(&str, bool)] = &[
     ("replicas, stack", true),
     ("connections, stack", true),
@@ -33,17 +33,19 @@ struct Point<'a> {
     name: String,
     on: &'a Running,
     load: Load,
-    /// Connections that are open beside those of the load.
+    /// Idle connections besides those of the load.
     idle: u32,
 }
 
+/// Measures all lines.
+///
 /// # Errors
-/// If one can't be started, or a request is lost.
+/// If a server can't be started, or a request is lost.
 pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<()> {
     let mut running = Vec::new();
     for server in ["stack", "app"] {
         if part.has("growth", server) {
-            running.push(Contestants::new(engine)?.roomy().start(server, true)?);
+            running.push(Servers::new(engine)?.roomy().start(server, true)?);
         }
     }
     let mut points = Vec::new();
@@ -100,12 +102,9 @@ pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<(
 
 fn replicas(engine: &Engine, results: &mut Results) -> Outcome<()> {
     engine.progress("growth: starting 1 to 16 replicas");
-    let contestants = Contestants::new(engine)?;
-    let stacks = [1, 2, 4, 8, 16].map(|replicas| {
-        contestants
-            .stack(replicas, &[], true)
-            .map(|on| (replicas, on))
-    });
+    let servers = Servers::new(engine)?;
+    let stacks = [1, 2, 4, 8, 16]
+        .map(|replicas| servers.stack(replicas, &[], true).map(|on| (replicas, on)));
     let stacks: Vec<_> = stacks.into_iter().collect::<Outcome<_>>()?;
     let points = stacks.iter().map(|(replicas, on)| Point {
         name: format!("growth/replicas, stack/{replicas}"),
@@ -116,7 +115,8 @@ fn replicas(engine: &Engine, results: &mut Results) -> Outcome<()> {
     rounds(engine, &points.collect::<Vec<_>>(), results)
 }
 
-/// Measures all points in turn, or one that needs idle connections as often while they are held. The first round warms up.
+/// Measures all points in turn, in each round. A point with idle connections has all its rounds at once. The first round is a
+/// warm-up.
 fn rounds(engine: &Engine, points: &[Point], results: &mut Results) -> Outcome<()> {
     for point in points.iter().filter(|point| point.idle > 0) {
         let idle = Idle::hold(engine, point.on, point.idle)?;
@@ -148,21 +148,21 @@ fn measure_once(
     Ok(())
 }
 
-/// How soon a replica that is added gets a request.
+/// Measures the time until an added replica gets its first request.
 fn added(engine: &Engine, results: &mut Results) -> Outcome<()> {
-    let contestants = Contestants::new(engine)?;
-    let on = contestants.stack(REPLICAS, &[], true)?;
+    let servers = Servers::new(engine)?;
+    let on = servers.stack(REPLICAS, &[], true)?;
     let network = on.network.as_deref().unwrap_or_default();
     for round in 1..=ROUNDS {
         engine.progress(&format!("growth: a replica is added, {round} of {ROUNDS}"));
-        let replica = contestants.replica(network, &[])?;
+        let replica = servers.replica(network, &[])?;
         let start = Instant::now();
         let host = docker(&["inspect", "--format={{.Config.Hostname}}", &replica])?;
-        patiently(|| {
-            let answer = http::ask(on.address, "/", &[]).map_err(|error| error.to_string())?;
+        retry(|| {
+            let answer = http::get(on.address, "/", &[]).map_err(|error| error.to_string())?;
             match answer.header("x-served-by") == Some(host.trim()) {
                 true => Ok(()),
-                false => Err("The replica that was added got no request".to_owned()),
+                false => Err("The added replica got no request".to_owned()),
             }
         })?;
         let first = start.elapsed().as_secs_f64();
@@ -175,7 +175,7 @@ fn added(engine: &Engine, results: &mut Results) -> Outcome<()> {
     Ok(())
 }
 
-/// The points of a line as they were measured: how many of it, and the CPU time per request in microseconds.
+/// Returns the points of a line: the quantity, and the CPU time per request in microseconds.
 pub fn line(results: &Results, line: &str) -> Vec<(u32, f64)> {
     let group = format!("growth/{line}");
     let points = results.of(&group).filter_map(|(x, cell)| {

@@ -1,4 +1,4 @@
-//! One request, whose answer ends with the connection.
+//! Sends one request over a connection of its own.
 
 use std::{
     io::{self, Read, Write},
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// An answer, its header's names in lower case.
+/// An answer; the names of its headers are in lower case.
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -20,14 +20,14 @@ impl Answer {
     }
 }
 
-/// Asks a server for `target`; it may take five seconds.
+/// Sends `GET target`, with a timeout of five seconds.
 ///
 /// # Errors
-/// If the connection fails, or what comes is no answer.
-pub fn ask(address: SocketAddr, target: &str, headers: &[&str]) -> io::Result<Answer> {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+/// If the connection fails, or the answer is not HTTP/1.
+pub fn get(address: SocketAddr, target: &str, headers: &[&str]) -> io::Result<Answer> {
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    let mut connection = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
     let headers: String = headers.iter().map(|it| format!("{it}\r\n")).collect();
     write!(
         connection,
@@ -35,7 +35,7 @@ pub fn ask(address: SocketAddr, target: &str, headers: &[&str]) -> io::Result<An
     )?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer)?;
-    parse(&answer).ok_or_else(|| io::Error::other("no answer of HTTP/1"))
+    parse(&answer).ok_or_else(|| io::Error::other("the answer is not HTTP/1"))
 }
 
 fn parse(answer: &[u8]) -> Option<Answer> {

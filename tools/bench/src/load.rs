@@ -1,15 +1,15 @@
-//! The load: wrk in a container with a processor of its own.
+//! Puts a load on a server: wrk, in a container with its own processor.
 
 use serde::Deserialize;
 
 use crate::{
-    Outcome,
-    contestants::Running,
     engine::{Engine, docker},
+    part::Outcome,
     results::Figures,
+    servers::Running,
 };
 
-/// What is asked, and how.
+/// What wrk requests, and how.
 #[derive(Clone)]
 pub struct Load {
     pub path: String,
@@ -17,12 +17,12 @@ pub struct Load {
     pub seconds: u32,
     /// A header such as `Accept-Encoding: gzip`, or none.
     pub header: Option<&'static str>,
-    /// For `load.lua`.
+    /// Arguments of `load.lua`.
     pub arguments: Vec<String>,
 }
 
 impl Load {
-    /// `GET path` over 32 connections, each of which asks again as soon as it is answered.
+    /// `GET path` over 32 connections, each with the next request right after an answer.
     pub fn of(path: &str, seconds: u32) -> Self {
         Self {
             path: path.to_owned(),
@@ -34,7 +34,7 @@ impl Load {
     }
 }
 
-/// What `load.lua` says; times in microseconds.
+/// The output of `load.lua`; times are microseconds.
 #[derive(Deserialize)]
 struct Answered {
     requests: f64,
@@ -53,11 +53,11 @@ impl Answered {
     fn parse(said: &str) -> Outcome<Self> {
         let line = said.lines().find(|line| line.starts_with('{'));
         line.and_then(|line| serde_json::from_str(line).ok())
-            .ok_or_else(|| format!("wrk did not say what it measured: {said}"))
+            .ok_or_else(|| format!("wrk printed no result: {said}"))
     }
 
     /// # Errors
-    /// If a request was lost or refused: then something else was measured.
+    /// If a request was lost or refused, since the figures would mean something else.
     fn complete(self) -> Outcome<Self> {
         let Self {
             connect,
@@ -71,21 +71,21 @@ impl Answered {
             return Ok(self);
         }
         Err(format!(
-            "{} requests were answered, and that measured something else: {connect} errors of connecting, {read} of \
-             reading, {write} of writing, {timeout} timeouts, {status} answers of 400 or above",
+            "Of the requests, {} were answered, and some failed: {connect} connection errors, {read} read errors, \
+             {write} write errors, {timeout} timeouts, {status} answers of 400 or above",
             self.requests
         ))
     }
 }
 
-/// Puts a load on a contestant, and says what that took.
+/// Puts a load on a server, and returns the figures.
 ///
 /// # Errors
-/// If not every request was answered with success.
+/// If a request failed.
 pub fn put(engine: &Engine, on: &Running, load: &Load) -> Outcome<Figures> {
     let before = engine.usage(&on.containers)?;
     let said = wrk(engine, on, load)?;
-    // What is still to be logged is part of it.
+    // Lines that are still to be logged are part of the cost.
     std::thread::sleep(std::time::Duration::from_millis(100));
     let after = engine.usage(&on.containers)?;
     let answered = Answered::parse(&said)?.complete()?;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_result_is_shown() {
+    fn unexpected_output_is_shown() {
         let error = Answered::parse("unable to connect").err().unwrap();
         assert!(error.contains("unable to connect"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What the benchmark runs on: the machine, and the versions of all that is measured, asked of itself.
+//! Describes the machine, and the versions of everything that is measured.
 
 use std::{fs, process::Command};
 
@@ -6,11 +6,11 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use crate::{
-    Outcome,
     engine::{Engine, command, docker},
+    part::Outcome,
 };
 
-/// When the run started, on what machine, with what versions and images.
+/// Returns the start of the run, the machine, and the versions of all servers.
 ///
 /// # Errors
 /// If an image is missing.
@@ -46,7 +46,7 @@ pub fn describe(engine: &Engine) -> Outcome<Value> {
         "engine": docker(&["version", "--format={{.Server.Version}}"])?.trim(),
         "storage": docker(&["info", "--format={{.Driver}}, cgroup v{{.CgroupVersion}}"])?.trim(),
         "versions": {
-            "Berth": of("berth-app", &["/berth", "--version"])?,
+            "Berth": of("berth-app", &["/app", "--version"])?,
             "Berth's nginx": of("berth-nginx", &["sh", "-c", "nginx -v 2>&1"])?,
             "nginx beside it": tool(&["nginx -v 2>&1"])?,
             "HAProxy": tool(&["haproxy -v | sed -n 1p"])?,

@@ -1,56 +1,48 @@
-//! `make bench`: measures Berth and other servers side by side on this machine, and writes `bench/results.md`, charts and
-//! `bench/results.json`. `make bench-check` measures what the bars on requests need, and holds them.
+//! `make bench`: measures Berth and other servers side by side on this machine, and writes `results.md` and its charts.
+//! `make bench-check` measures what the thresholds on requests need, and fails if one is missed.
 //!
-//! usage: bench [ONLY]     a group's name, or a part of a contestant's
-//!        bench --check
-//!
-//! 1. [`engine`] runs containers and reads what they have used; [`http`] asks what runs in them.
-//! 2. [`contestants`] says who is measured, and starts them; [`load`] asks them.
-//! 3. [`requests`], [`footprint`], [`growth`] and [`builds`] are the groups.
-//! 4. [`results`] holds what was measured, [`bars`] judges it; [`report`] shows it, with [`charts`] that [`chart`]
-//!    draws.
+//! 1. [`engine`] runs containers and reads what they have used; [`http`] sends single requests.
+//! 2. [`servers`] knows all servers and starts them; [`load`] puts a load on them.
+//! 3. [`requests`], [`footprint`], [`growth`] and [`builds`] are the groups of measurements.
+//! 4. [`results`] keeps what was measured, [`thresholds`] judges it; [`report`] writes the page, with [`charts`] that
+//!    [`chart`] draws.
 
-mod bars;
 mod builds;
 mod chart;
 mod charts;
-mod contestants;
 mod engine;
 mod footprint;
 mod growth;
 mod http;
 mod load;
 mod machine;
+mod part;
 mod report;
 mod requests;
 mod results;
+mod servers;
+mod thresholds;
 
-use std::{env, path::Path, process::ExitCode, time::Instant};
+use std::{path::Path, process::ExitCode, time::Instant};
 
-use bars::Verdict;
+use clap::Parser;
+
 use engine::Engine;
+use part::{Outcome, Part, ROOT};
 use results::Results;
+use thresholds::Verdict;
 
-/// What ends the program is a message, which says what to do.
-type Outcome<T> = Result<T, String>;
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// Which part is measured.
-pub struct Part {
+/// Measures Berth and other servers side by side on this machine
+#[derive(Parser)]
+struct Arguments {
+    /// A group's name, or a part of a server's name: measures only this
     only: Option<String>,
+    /// Measures what the thresholds on requests need, in less time, and fails if one is missed
+    #[arg(long, conflicts_with = "only")]
+    check: bool,
 }
 
-impl Part {
-    /// Whether this contestant of this group is part of it.
-    fn has(&self, group: &str, contestant: &str) -> bool {
-        self.only
-            .as_ref()
-            .is_none_or(|only| only == group || contestant.contains(only.as_str()))
-    }
-}
-
-/// A group: its name, and what measures it and writes down the results.
+/// A group of measurements: its name, and the function that measures it and adds the results.
 type Group = (
     &'static str,
     fn(&Engine, &Part, &mut Results) -> Outcome<()>,
@@ -66,26 +58,24 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).filter(|it| !it.is_empty()).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments[..] {
-        [] => measure(None),
-        ["--check"] => check(),
-        [only] if !only.starts_with('-') => measure(Some(only.to_owned())),
-        _ => Err("usage: bench [ONLY] | bench --check".to_owned()),
+    let Arguments { only, check } = Arguments::parse();
+    let outcome = match check {
+        true => check_thresholds(),
+        // `make` passes an empty argument on if ONLY is not set.
+        false => measure(only.filter(|only| !only.is_empty())),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("berth: {error}");
+        eprintln!("bench: {error}");
         ExitCode::from(2)
     })
 }
 
-/// Measures a part or all, group by group: what fails costs the others nothing.
+/// Measures a part or everything, group by group. A group that fails does not stop the others.
 fn measure(only: Option<String>) -> Outcome<ExitCode> {
     let start = Instant::now();
     let engine = Engine::start()?;
-    let folder = Path::new(ROOT).join("bench");
-    let mut results = Results::read(&folder)?;
+    let folder = Path::new(ROOT).join("tools/bench");
+    let mut results = Results::read()?;
     results.begin(machine::describe(&engine)?);
     let part = Part { only };
     let mut failed = Vec::new();
@@ -95,38 +85,38 @@ fn measure(only: Option<String>) -> Outcome<ExitCode> {
             failed.push(format!("{name}: {error}"));
         }
         engine.clear();
-        results.write(&folder)?;
+        results.write()?;
         report::write(&folder, &results)?;
     }
     engine.progress(&format!(
-        "{} s; see bench/results.md",
+        "{} s; see tools/bench/results.md",
         start.elapsed().as_secs()
     ));
     if !failed.is_empty() {
         return Err(failed.join("\n"));
     }
     if !results.has_news() {
-        return Err("ONLY names no group, and no part of a contestant's name.".into());
+        return Err("ONLY is neither a group's name nor a part of a server's name.".into());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures what the bars on requests need, in less time, and prints how they stand.
-fn check() -> Outcome<ExitCode> {
+/// Measures what the thresholds on requests need, in less time, and prints the verdicts.
+fn check_thresholds() -> Outcome<ExitCode> {
     let engine = Engine::start()?;
     let mut results = Results::default();
     results.begin(machine::describe(&engine)?);
     requests::check(&engine, &mut results)?;
-    let bars = bars::requests();
-    let judged = bars::judge_all(&bars, &results)?;
-    for (bar, judged) in bars.iter().zip(&judged) {
-        println!("{:<18} {bar}: {judged}", judged.verdict.to_string());
+    let thresholds = thresholds::requests();
+    let judged = thresholds::judge_all(&thresholds, &results)?;
+    for (threshold, judged) in thresholds.iter().zip(&judged) {
+        println!("{:<18} {threshold}: {judged}", judged.verdict.to_string());
     }
     let missed = judged.iter().filter(|it| it.verdict == Verdict::Misses);
     let missed = missed.count();
     println!(
-        "{} bars, {missed} missed by more than the spread",
-        bars.len()
+        "{} thresholds, {missed} missed by more than the spread",
+        thresholds.len()
     );
     Ok(ExitCode::from(u8::from(missed > 0)))
 }

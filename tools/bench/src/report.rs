@@ -1,18 +1,19 @@
-//! `bench/results.md` and the charts: what was measured, in tables.
+//! Writes `results.md`, with the results in tables, and the charts.
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
 use serde_json::Value;
 
 use crate::{
-    Outcome, bars,
     chart::number,
     charts::charts,
-    contestants::GUNICORN,
+    part::Outcome,
     results::{Results, median, spread},
+    servers::GUNICORN,
+    thresholds,
 };
 
-/// Figures in the order of the columns: the name, the column's, and how many of the figure's own make one.
+/// The columns in order: the figure, the heading, and the heading's unit in the figure's unit.
 const COLUMNS: &[(&str, &str, f64)] = &[
     ("cpu_us", "CPU µs per request", 1.0),
     ("rate", "requests/s", 1.0),
@@ -35,55 +36,55 @@ const COLUMNS: &[(&str, &str, f64)] = &[
     ("seconds", "s", 1.0),
 ];
 
-/// Groups in the order of the page, each with its title, what is to be known of it, and its chart.
+/// The groups in the order of the page: name, title, explanation, chart.
 const GROUPS: &[(&str, &str, &str, &str)] = &[
     (
         "requests",
         "The service's answer",
-        "`GET /`, 32 connections that are kept, each asking again as soon as it is answered.",
+        "`GET /` over 32 kept-alive connections, each with the next request right after an answer.",
         "requests",
     ),
     (
         "log",
         "Lines of the log",
-        "Berth's app and nginx drop lines rather than wait. The app writes one for each request, and so does nginx; what is \
-         missing was lost. With a second reader attached, which the engine serves too.",
+        "Berth's app and nginx each write a line for each request, and drop lines rather than block. Missing lines were dropped. \
+         Measured with a second reader attached, which the engine has to serve too.",
         "",
     ),
     (
         "rest",
         "Memory at rest",
-        "All containers of a contestant together, before the first request.",
+        "All containers of a server together, before the first request.",
         "memory",
     ),
     (
         "static",
         "Files",
-        "The same, for a file; plain, and compressed beforehand.",
+        "The same for a file, plain and precompressed.",
         "static",
     ),
     (
         "think",
         "Time at 70 % of the highest rate",
-        "Clients that think before they ask, for exponentially distributed times. The mean is such that 70 % of the rate should be asked for that was the highest just before. A client that waits asks nothing, so that never more wait than there are clients: 32 as everywhere else, and 256, which comes near to not being limited.",
+        "Clients wait for exponentially distributed think times between their requests. The mean gives 70 % of the highest rate, which is measured just before. At most all clients are in the queue: 32 as everywhere else, or 256, which is close to no limit.",
         "",
     ),
     (
         "footprint",
         "Footprint",
-        "One replica. What starts is asked without a pause.",
+        "One replica. A starting replica is polled without a pause.",
         "",
     ),
     (
         "growth",
         "Growth",
-        "Of *connections*, 32 ask, and the others have asked once. *Files* are asked for one after the other. An *added* replica's first request comes so long after `docker run` has started it.",
+        "Of the *connections*, 32 are busy, and the others are idle after one request. *Files* are requested one after the other. *added* is the time from `docker run` to a replica's first request.",
         "growth",
     ),
     (
         "builds",
         "Builds",
-        "*cold*: every crate is compiled, on base images that are there. *source*, *static*, *dependency*: `src/time.rs`, `static/clock.html` or the manifest was edited since, which is what a changed version does to the layer of the crates.",
+        "*cold*: every crate is compiled; the base images exist. *source*, *static*, *dependency*: after an edit of `src/routes/time.rs`, `static/clock.html` or `Cargo.toml`, which invalidates the layer of the crates as a changed version does.",
         "builds",
     ),
 ];
@@ -106,17 +107,19 @@ pub fn write(folder: &Path, results: &Results) -> Outcome<()> {
 fn page(results: &Results) -> String {
     let mut page = String::from(
         "# What was measured\n\nWritten by `make bench`; [README.md](README.md) says how to read it. A figure is the median of the \
-         rounds, ± half of what lies between the lowest and the highest. CPU is user and system time of all processes of all \
-         containers of a contestant.\n\n## The bars\n\nA ratio is of CPU time per request, round by round, of cells of one run.\n\n\
-         | what | bar | measured | verdict |\n| --- | --- | --- | --- |\n",
+         rounds, ± half of the range. CPU is user and system time of all processes in all containers of a server.\n\n## The thresholds\n\nA ratio compares CPU time per request, round by round, within one run.\n\n\
+         | what | threshold | measured | verdict |\n| --- | --- | --- | --- |\n",
     );
     let mut verdicts: BTreeMap<_, u32> = BTreeMap::new();
-    for bar in bars::requests().iter().chain(&bars::others(results)) {
-        let (measured, verdict) = match bar.judge(results) {
+    for threshold in thresholds::requests()
+        .iter()
+        .chain(&thresholds::others(results))
+    {
+        let (measured, verdict) = match threshold.judge(results) {
             Ok(judged) => (judged.to_string(), judged.verdict.to_string()),
             Err(why) => (why, "not measured".to_owned()),
         };
-        let (what, limit) = (&bar.what, bar.limit());
+        let (what, limit) = (&threshold.what, threshold.limit());
         let _ = writeln!(page, "| {what} | ≤ {limit} | {measured} | {verdict} |");
         *verdicts.entry(verdict).or_default() += 1;
     }
@@ -146,15 +149,15 @@ fn page(results: &Results) -> String {
     let _ = write!(
         page,
         "\n## How\n\n\
-         * Servers have processor 0, the load (wrk, one thread) has processor 1. Rounds go through all cells of a group in turn, \
+         * Servers run on processor 0, the load (wrk, one thread) on processor 1. Each round measures all cells of a group in turn, \
          after a second of load on each.\n\
-         * A cell with an error or an answer of 400 or above ends its group: it measured something else.\n\
+         * An error or an answer of 400 or above ends its group, since the figures would mean something else.\n\
          * Logs on: a line for each request, to standard output or error, with `--log-driver none`: the engine reads the lines \
-         and keeps none. Who can't write waits, but for Berth's app and nginx, which drop lines then.\n\
+         and keeps none. When the engine reads too slowly, Berth's app and nginx drop lines; the others block.\n\
          * Berth's parts have the limits and the environment of docker-compose.yml; the app alone has no environment. The other \
          servers have nginx's limits, and the configuration in [servers/](servers).\n\
          * Gunicorn: `{}`.\n\
-         * wrk adds to its percentiles what coordinated omission would leave out.\n",
+         * wrk corrects its percentiles for coordinated omission.\n",
         GUNICORN.join(" ")
     );
     page
@@ -192,7 +195,7 @@ fn table(page: &mut String, group: &str, results: &Results) {
     }
 }
 
-/// By words, and where they are numbers, by their size.
+/// Sorts by words, and numbers by size.
 fn order(name: &str) -> (String, u64) {
     let (words, last) = name.rsplit_once('/').unwrap_or((name, ""));
     match last.parse() {

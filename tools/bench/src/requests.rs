@@ -1,4 +1,4 @@
-//! Requests: what one costs each contestant, for the service and for files, and how long it takes when there are many.
+//! Measures what a request costs each server, for the service and for files, and its latency.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,46 +8,47 @@ use std::{
 };
 
 use crate::{
-    Outcome, Part,
-    contestants::{Contestants, Running},
     engine::Engine,
     http,
     load::{self, Load},
+    part::{Outcome, Part},
     results::{Figures, Results},
+    servers::{Running, Servers},
 };
 
-/// What is asked for the service's own answer.
+/// The servers that answer `GET /`.
 const DYNAMIC: &[&str] = &[
     "return",
-    "barest",
+    "minimal_actix",
     "app",
     "app-json",
     "stack",
     "stack-json",
     "nginx-short",
     "haproxy",
+    "haproxy-full",
     "caddy",
     "gunicorn",
     "nginx-gunicorn",
     "bundle",
 ];
-/// Who serves files.
+/// The servers that serve files.
 pub const STATIC: &[&str] = &["nginx-bare", "stack", "app"];
-/// Those of which the log's format does not matter when nothing is logged.
+/// Servers that differ in the log's format alone. They are measured with logs only.
 const IN_JSON: &[&str] = &["app-json", "stack-json"];
 
-/// Files, and with which header they are asked for.
+/// Files: name, path, and the request's header.
 pub const FILES: &[(&str, &str, Option<&str>)] = &[
     ("4 KB", "/4k.txt", None),
     ("4 KB gzip", "/4k.txt", Some("Accept-Encoding: gzip")),
     ("100 KB", "/100k.txt", None),
     ("100 KB gzip", "/100k.txt", Some("Accept-Encoding: gzip")),
 ];
-/// How many clients think: as many as ask everywhere else, and so many that their number hardly limits how many wait.
+/// Numbers of clients with a think time: as many as everywhere else, and so many that their number hardly limits the queue.
 pub const THINKERS: [u32; 2] = [32, 256];
 pub const LOGS: &[(&str, bool)] = &[("logs on", true), ("logs off", false)];
 
-/// How often each cell is measured, and for how many seconds.
+/// How often each cell is measured, and for how long.
 #[derive(Clone, Copy)]
 struct Extent {
     rounds: usize,
@@ -67,29 +68,29 @@ const CHECK: Extent = Extent {
     seconds: 1,
 };
 
-/// One measurement, to be made in each round.
+/// A measurement that is made in each round.
 struct Cell<'a> {
     name: String,
     on: &'a Running,
     load: Load,
 }
 
-/// Everyone's answer to `GET /`.
+/// Measures all servers' answer to `GET /`.
 ///
 /// # Errors
-/// If one can't be started, or a request is lost.
+/// If a server can't be started, or a request is lost.
 pub fn dynamic(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<()> {
     let wanted = |name: &&str| part.has("requests", name);
     let names: Vec<_> = DYNAMIC.iter().copied().filter(wanted).collect();
     answers(engine, &names, FULL, results)
 }
 
-/// What the bars on requests need, in less time.
+/// Measures what the thresholds on requests need, in less time.
 ///
 /// # Errors
 /// As [`dynamic`].
 pub fn check(engine: &Engine, results: &mut Results) -> Outcome<()> {
-    // No bar asks for Gunicorn without a front, nor for a short nginx.
+    // No threshold needs Gunicorn without nginx, or the short nginx.
     let names: Vec<_> = DYNAMIC
         .iter()
         .copied()
@@ -104,7 +105,7 @@ pub fn check(engine: &Engine, results: &mut Results) -> Outcome<()> {
 
 fn answers(engine: &Engine, names: &[&str], extent: Extent, results: &mut Results) -> Outcome<()> {
     let running = start(engine, names, results, "requests")?;
-    same_length(&running, "/", None)?;
+    check_same_length(&running, "/", None)?;
     let cells = running.iter().map(|(logs, on)| Cell {
         name: format!("requests/{}/{logs}", on.name),
         on,
@@ -120,7 +121,7 @@ fn answers(engine: &Engine, names: &[&str], extent: Extent, results: &mut Result
     Ok(())
 }
 
-/// Lines of the log for each request of a load. Berth's parts drop some rather than wait until the engine takes them.
+/// Returns the log lines per request of a load. Berth's parts drop lines rather than block when the engine reads too slowly.
 fn logged(engine: &Engine, on: &Running) -> Outcome<Figures> {
     let failed = |error: io::Error| format!("The log of {} can't be read: {error}", on.name);
     let file = |container: &String| engine.folder.path().join(format!("{container}.log"));
@@ -144,10 +145,10 @@ fn logged(engine: &Engine, on: &Running) -> Outcome<Figures> {
     Ok(Figures::from([("lines", lines as f64 / requests)]))
 }
 
-/// Files of two sizes, plain and compressed.
+/// Measures files of two sizes, plain and compressed.
 ///
 /// # Errors
-/// As [`dynamic`], or if one answers with other bytes than the others.
+/// As [`dynamic`], or if the servers' answers differ.
 pub fn files(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<()> {
     let wanted = |name: &&str| part.has("static", name);
     let names: Vec<_> = STATIC.iter().copied().filter(wanted).collect();
@@ -163,7 +164,7 @@ fn answer_files(
     let running = start(engine, names, results, "static")?;
     let mut cells = Vec::new();
     for &(file, path, header) in FILES {
-        same_length(&running, path, header)?;
+        check_same_length(&running, path, header)?;
         cells.extend(running.iter().map(|(logs, on)| Cell {
             name: format!("static/{}/{file}, {logs}", on.name),
             on,
@@ -176,8 +177,7 @@ fn answer_files(
     rounds(engine, &cells, extent, results)
 }
 
-/// How long an answer of the stack takes when clients think between their requests, so that 70 % of its highest rate is
-/// asked for.
+/// Measures the latency of the stack at 70 % of its highest rate, by clients with a think time.
 ///
 /// # Errors
 /// As [`dynamic`].
@@ -204,7 +204,7 @@ fn think_times(engine: &Engine, extent: Extent, results: &mut Results) -> Outcom
                     arguments: vec!["think".into(), milliseconds.to_string()],
                     ..all.clone()
                 };
-                // A client asks again after it has thought, and after it was answered, which a trial shows.
+                // A client's cycle is its think time and the answer's time. A trial shows the latter.
                 let pause = f64::from(clients) / (SHARE * highest) * 1e3;
                 let trial = load::put(engine, on, &think(pause, 1))?["rate"];
                 let answer = f64::from(clients) / trial * 1e3 - pause;
@@ -218,7 +218,7 @@ fn think_times(engine: &Engine, extent: Extent, results: &mut Results) -> Outcom
     Ok(())
 }
 
-/// Starts contestants, each with a log and without, and notes what they take at rest.
+/// Starts servers, each with logs and without, and measures their memory at rest.
 fn start(
     engine: &Engine,
     names: &[&str],
@@ -230,11 +230,11 @@ fn start(
         return Ok(running);
     }
     engine.progress(&format!("{group}: starting {}", names.join(", ")));
-    let contestants = Contestants::new(engine)?;
+    let servers = Servers::new(engine)?;
     for name in names {
         for &(logs, are_on) in LOGS {
             if are_on || !IN_JSON.contains(name) {
-                running.push((logs, contestants.start(name, are_on)?));
+                running.push((logs, servers.start(name, are_on)?));
             }
         }
     }
@@ -246,16 +246,18 @@ fn start(
     Ok(running)
 }
 
+/// Checks that all servers answer with the same number of bytes.
+///
 /// # Errors
-/// If they do not answer a request with as many bytes: then they would not be comparable.
-fn same_length(
+/// If they do not, since they would not be comparable.
+fn check_same_length(
     running: &[(&str, Running)],
     path: &str,
     header: Option<&'static str>,
 ) -> Outcome<()> {
     let mut lengths = BTreeMap::new();
     for (_, on) in running {
-        let answer = http::ask(on.address, path, header.as_slice());
+        let answer = http::get(on.address, path, header.as_slice());
         let answer = answer.map_err(|error| format!("{}: {path}: {error}", on.name))?;
         let coding = answer
             .header("content-encoding")
@@ -265,11 +267,11 @@ fn same_length(
     }
     match lengths.len() {
         0 | 1 => Ok(()),
-        _ => Err(format!("{path}: not the same answer from all: {lengths:?}")),
+        _ => Err(format!("{path}: the answers differ: {lengths:?}")),
     }
 }
 
-/// Measures all cells in turn, as often as there are rounds. Who has not been asked before is asked for a second first.
+/// Measures all cells in turn, in each round. Each server is warmed up for a second first.
 fn rounds(engine: &Engine, cells: &[Cell], extent: Extent, results: &mut Results) -> Outcome<()> {
     let mut warm = BTreeSet::new();
     for cell in cells {

@@ -1,64 +1,70 @@
-//! What was measured: cells, each of one run, with a value for each round. `bench/results.json` keeps them.
+//! The results: cells, each of one run, with a value for each round. `tools/target/bench/results.json` keeps them between
+//! runs; it is not part of the repository.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Outcome;
+use crate::part::{Outcome, ROOT};
 
-/// One round of a cell: figures by their names, which say the unit.
+/// One round of a cell: figures by name; the name has the unit.
 pub type Figures = BTreeMap<&'static str, f64>;
 
-/// What was measured of one thing: `requests/stack/logs on`.
+/// The results of one measurement, such as `requests/stack/logs on`.
 #[derive(Default, Deserialize, Serialize)]
 pub struct Cell {
-    /// The run that measured it, by its start: only cells of one run are compared.
+    /// The start of the run that measured it. Only cells of one run are compared.
     pub run: String,
-    /// Figures by their names, each with a value for every round.
+    /// Figures by name, each with a value for every round.
     pub figures: BTreeMap<String, Vec<f64>>,
 }
 
-/// All cells by their names, and what the machine was in each run.
+/// All cells by name, and the machine of each run.
 #[derive(Default, Deserialize, Serialize)]
 pub struct Results {
     pub runs: BTreeMap<String, Value>,
     pub cells: BTreeMap<String, Cell>,
-    /// The run that goes on.
+    /// The current run.
     #[serde(skip)]
     run: String,
 }
 
 impl Results {
-    /// What earlier runs have measured.
+    /// Reads the results of earlier runs, if there are any.
     ///
     /// # Errors
-    /// If the file can't be read.
-    pub fn read(folder: &Path) -> Outcome<Self> {
-        let file = folder.join("results.json");
+    /// If the file exists but can't be read.
+    pub fn read() -> Outcome<Self> {
+        let file = file();
         if !file.exists() {
             return Ok(Self::default());
         }
         let text = fs::read(&file).map_err(|error| error.to_string());
         text.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
-            .map_err(|error| format!("{}: {error}; remove it to begin anew", file.display()))
+            .map_err(|error| format!("{}: {error}; remove it to start afresh", file.display()))
     }
 
+    /// Writes all results for later runs.
+    ///
     /// # Errors
     /// If the file can't be written.
-    pub fn write(&self, folder: &Path) -> Outcome<()> {
-        let file = folder.join("results.json");
+    pub fn write(&self) -> Outcome<()> {
+        let file = file();
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        fs::write(&file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))
+        file.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&file, text + "\n"))
+            .map_err(|error| format!("{}: {error}", file.display()))
     }
 
-    /// Begins a run on a machine that is described by this; `started` says when.
+    /// Begins a run. `machine` describes the machine; its `started` is the start.
     pub fn begin(&mut self, machine: Value) {
         self.run = machine["started"].as_str().unwrap_or_default().to_owned();
         self.runs.insert(self.run.clone(), machine);
     }
 
-    /// Adds a round to a cell; what an earlier run has measured of it is forgotten.
+    /// Adds a round to a cell. Drops the values of an earlier run.
     pub fn add(&mut self, name: &str, figures: &Figures) {
         let cell = self.cells.entry(name.to_owned()).or_default();
         if cell.run != self.run {
@@ -75,18 +81,18 @@ impl Results {
         self.runs.retain(|run, _| *run == self.run || used(run));
     }
 
-    /// Whether the run that goes on has measured anything.
+    /// Returns whether the current run has measured anything.
     pub fn has_news(&self) -> bool {
         self.cells.values().any(|cell| cell.run == self.run)
     }
 
-    /// The values of a figure, with none if there is no such cell.
+    /// Returns the values of a figure; none if there is no such cell.
     pub fn values(&self, cell: &str, figure: &str) -> &[f64] {
         let values = self.cells.get(cell).and_then(|it| it.figures.get(figure));
         values.map_or(&[], Vec::as_slice)
     }
 
-    /// The cells of a group, each as what comes after its name.
+    /// Returns the cells of a group, with their names within the group.
     pub fn of<'a>(&'a self, group: &'a str) -> impl Iterator<Item = (&'a str, &'a Cell)> {
         let cells = self.cells.iter();
         cells.filter_map(move |(name, cell)| {
@@ -95,7 +101,11 @@ impl Results {
     }
 }
 
-/// The middle value, or the mean of the two in the middle; none of no values.
+fn file() -> PathBuf {
+    [ROOT, "tools/target/bench/results.json"].iter().collect()
+}
+
+/// Returns the median; `None` if there are no values.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -107,7 +117,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
     })
 }
 
-/// Half of what lies between the lowest and the highest.
+/// Returns half of the difference between the highest and the lowest value.
 pub fn spread(values: &[f64]) -> f64 {
     let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -121,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_in_the_middle() {
+    fn the_median_of_even_and_odd_numbers_of_values() {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
@@ -154,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_which_nothing_is_left_is_forgotten() {
+    fn a_run_without_cells_is_dropped() {
         let mut results = Results::default();
         results.begin(json!({"started": "first"}));
         results.add("a/b", &round(1.0));

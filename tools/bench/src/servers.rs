@@ -1,18 +1,18 @@
-//! Who is measured: what runs in its containers, and how. Berth's parts run as docker-compose.yml has them.
+//! All servers that are measured, and how their containers run. Berth's parts run as in docker-compose.yml.
 
 use std::{env, fs, net::SocketAddr, process::Command};
 
 use serde_json::Value;
 
 use crate::{
-    Outcome, ROOT,
-    engine::{self, Engine, SERVERS, command, patiently},
+    engine::{self, Engine, SERVER_CPU, command, retry},
     http,
+    part::{Outcome, ROOT},
 };
 
 /// The replicas that docker-compose.yml starts.
 pub const REPLICAS: usize = 2;
-/// Gunicorn as its documentation advises: threads that keep connections, and 2 × processors + 1 processes.
+/// Gunicorn as its documentation recommends: threads, which allow kept-alive connections, and 2 × processors + 1 processes.
 /// <https://docs.gunicorn.org/en/stable/design.html#how-many-workers>
 pub const GUNICORN: &[&str] = &[
     "gunicorn",
@@ -24,33 +24,35 @@ pub const GUNICORN: &[&str] = &[
     "--worker-tmp-dir=/dev/shm",
     "wsgi",
 ];
-/// What a server gets that is not Berth's: as much as Berth's nginx.
+/// The limits of servers that are not Berth's: those of Berth's nginx.
 const OTHERS: &[&str] = &["--cpus=1", "--memory=256m", "--pids-limit=64"];
 
-/// A contestant whose containers run.
+/// A running server.
 pub struct Running {
     pub name: String,
     pub containers: Vec<String>,
-    /// Of the one that is asked.
+    /// The address that gets the requests.
     pub address: SocketAddr,
     pub network: Option<String>,
 }
 
-/// Everything of which contestants are made.
-pub struct Contestants<'a> {
+/// The options that servers are started with.
+pub struct Servers<'a> {
     engine: &'a Engine,
     app: Vec<String>,
     nginx: Vec<String>,
     bundle: Vec<String>,
-    /// Without their environment: alone on a platform, the app has none.
+    /// The app's without the environment: alone on a platform, the app has none.
     solo: Vec<String>,
-    /// The site that all of them serve, where it is to be served.
+    /// The mounts of the site, which all servers share.
     site: Vec<String>,
 }
 
-impl<'a> Contestants<'a> {
+impl<'a> Servers<'a> {
+    /// Reads the options from the Compose files, and unpacks the site.
+    ///
     /// # Errors
-    /// If Compose does not say how Berth's parts run, or the site can't be unpacked.
+    /// If Compose fails, or the site can't be unpacked.
     pub fn new(engine: &'a Engine) -> Outcome<Self> {
         let stack = compose("docker-compose.yml")?;
         let bundle = compose("deploy/compose/bundle.yml")?;
@@ -72,7 +74,7 @@ impl<'a> Contestants<'a> {
         })
     }
 
-    /// The same with more memory than they are shipped with, where it is to be seen how much they take.
+    /// Raises Berth's memory limits, for measurements of memory.
     pub fn roomy(mut self) -> Self {
         for options in [&mut self.app, &mut self.nginx, &mut self.solo] {
             options.push("--memory=1g".into());
@@ -80,10 +82,10 @@ impl<'a> Contestants<'a> {
         self
     }
 
-    /// Starts a contestant by its name, with or without a line of its log for each request, and waits until it answers.
+    /// Starts a server by name, with or without an access log, and waits until it answers.
     ///
     /// # Errors
-    /// If it does not.
+    /// If it does not answer.
     pub fn start(&self, name: &str, logs: bool) -> Outcome<Running> {
         let tools = "berth-bench-tools";
         let nginx = ["nginx", "-g", "daemon off;"];
@@ -111,7 +113,7 @@ impl<'a> Contestants<'a> {
                 let options = [&[conf.as_str()], OTHERS, &texts(&self.site)].concat();
                 self.alone(name, tools, &options, &with_file(&nginx))
             }
-            "barest" => self.alone(name, tools, OTHERS, &["/barest"]),
+            "minimal_actix" => self.alone(name, tools, OTHERS, &["/minimal_actix"]),
             "app" => self.alone(name, "berth-app", &self.solo(level), &[]),
             "app-json" => self.alone(name, "berth-app", &self.solo(&json), &[]),
             "gunicorn" => self.alone(name, "berth-bench-python", OTHERS, &gunicorn(logs)),
@@ -132,6 +134,16 @@ impl<'a> Contestants<'a> {
                 let conf = self.server("haproxy.cfg", &lines, "", logs)?;
                 self.behind(name, &conf, &haproxy, level)
             }
+            "haproxy-full" => {
+                let lines = [
+                    "log stdout ",
+                    "log global",
+                    "log-format ",
+                    "http-request capture ",
+                ];
+                let conf = self.server("haproxy-full.cfg", &lines, "", logs)?;
+                self.behind(name, &conf, &haproxy, level)
+            }
             "caddy" => {
                 let conf = self.server("Caddyfile", &["log"], "", logs)?;
                 self.behind(name, &conf, &caddy, level)
@@ -144,17 +156,17 @@ impl<'a> Contestants<'a> {
                 let conf = self.server("front.conf", &["access_log "], "access_log off;", logs)?;
                 let network = self.engine.network()?;
                 let place = [format!("--network={network}"), "--network-alias=app".into()];
-                let options = [&texts(&place)[..], &[SERVERS], OTHERS].concat();
+                let options = [&texts(&place)[..], &[SERVER_CPU], OTHERS].concat();
                 let app = engine::run(&options, "berth-bench-python", &gunicorn(logs))?;
-                let front = [&[&*place[0], SERVERS, &conf], OTHERS].concat();
+                let front = [&[&*place[0], SERVER_CPU, &conf], OTHERS].concat();
                 let front = engine::run(&front, tools, &with_file(&nginx))?;
                 ready(name, vec![front, app], Some(network))
             }
-            _ => Err(format!("There is no contestant {name}.")),
+            _ => Err(format!("There is no server {name}.")),
         }
     }
 
-    /// Berth's nginx in front of some replicas that have more `options`.
+    /// Starts Berth's nginx in front of some replicas with more `options`.
     ///
     /// # Errors
     /// If it does not answer.
@@ -166,20 +178,20 @@ impl<'a> Contestants<'a> {
         ];
         let quiet = self.quiet_nginx(logs)?;
         let parts = [&place[..], &self.nginx, &self.site, &quiet].concat();
-        let front = [&[SERVERS], &texts(&parts)[..]].concat();
+        let front = [&[SERVER_CPU], &texts(&parts)[..]].concat();
         containers.insert(0, engine::run(&front, "berth-nginx", &[])?);
         let json = options.iter().any(|it| it.contains("json"));
         let name = if json { "stack-json" } else { "stack" };
         ready(name, containers, Some(network))
     }
 
-    /// Adds a replica to those of a network.
+    /// Starts a replica in a network.
     ///
     /// # Errors
-    /// What the engine says.
+    /// The engine's error.
     pub fn replica(&self, network: &str, options: &[&str]) -> Outcome<String> {
         let network = format!("--network={network}");
-        let place = [SERVERS, &network, "--network-alias=app"];
+        let place = [SERVER_CPU, &network, "--network-alias=app"];
         let shipped = [texts(&self.app), texts(&self.site)].concat();
         engine::run(&[&place, &shipped[..], options].concat(), "berth-app", &[])
     }
@@ -191,17 +203,17 @@ impl<'a> Contestants<'a> {
         Ok((network, replicas))
     }
 
-    /// Another front, before the same replicas.
+    /// Starts another reverse proxy in front of the same replicas.
     fn behind(&self, name: &str, conf: &str, front: &[&str], level: &[&str]) -> Outcome<Running> {
         let (network, mut containers) = self.replicas(REPLICAS, level)?;
         let place = format!("--network={network}");
-        let options = [&[&place, SERVERS, conf], OTHERS].concat();
+        let options = [&[&place, SERVER_CPU, conf], OTHERS].concat();
         containers.insert(0, engine::run(&options, "berth-bench-tools", front)?);
         ready(name, containers, Some(network))
     }
 
     fn alone(&self, name: &str, image: &str, options: &[&str], words: &[&str]) -> Outcome<Running> {
-        let container = engine::run(&[&[SERVERS], options].concat(), image, words)?;
+        let container = engine::run(&[&[SERVER_CPU], options].concat(), image, words)?;
         ready(name, vec![container], None)
     }
 
@@ -209,18 +221,18 @@ impl<'a> Contestants<'a> {
         [&texts(&self.solo)[..], &texts(&self.site), options].concat()
     }
 
-    /// The option that gives a container the configuration of another server.
+    /// Returns the option that mounts the configuration of another server.
     fn server(&self, file: &str, lines: &[&str], instead: &str, logs: bool) -> Outcome<String> {
         let lines = if logs { &[] } else { lines };
         self.mount(
-            &format!("bench/servers/{file}"),
+            &format!("tools/bench/servers/{file}"),
             lines,
             instead,
             "/etc/server.conf",
         )
     }
 
-    /// The option that has Berth's nginx log no request.
+    /// Returns the option that turns the access log of Berth's nginx off.
     fn quiet_nginx(&self, logs: bool) -> Outcome<Vec<String>> {
         if logs {
             return Ok(Vec::new());
@@ -231,7 +243,7 @@ impl<'a> Contestants<'a> {
         Ok(vec![mount])
     }
 
-    /// A file of the project, with something in place of the lines that begin in one of these ways, as a container's.
+    /// Returns the option that mounts a file of the project. Lines with one of these beginnings are replaced.
     fn mount(&self, file: &str, lines: &[&str], instead: &str, to: &str) -> Outcome<String> {
         let text = fs::read_to_string(format!("{ROOT}/{file}"));
         let text = text.and_then(|text| {
@@ -246,7 +258,7 @@ impl<'a> Contestants<'a> {
     }
 }
 
-/// A text with something in place of its lines that begin in one of these ways; each has to be there.
+/// Replaces the lines with one of these beginnings. Each beginning must occur.
 fn replaced(text: &str, lines: &[&str], instead: &str) -> Outcome<String> {
     let begins = |line: &str, with: &&str| match with.ends_with(' ') {
         true => line.trim_start().starts_with(with),
@@ -255,7 +267,7 @@ fn replaced(text: &str, lines: &[&str], instead: &str) -> Outcome<String> {
     for wanted in lines {
         if !text.lines().any(|line| begins(line, wanted)) {
             return Err(format!(
-                "it has no line {wanted:?} to take out, so its log can't be turned off"
+                "it has no line {wanted:?} to replace, so its log can't be turned off"
             ));
         }
     }
@@ -281,12 +293,12 @@ fn texts(options: &[String]) -> Vec<&str> {
     options.iter().map(String::as_str).collect()
 }
 
-/// Waits until the first of the containers answers, with success.
+/// Waits until the first container answers with 200.
 fn ready(name: &str, containers: Vec<String>, network: Option<String>) -> Outcome<Running> {
     let address = engine::address(&containers[0])?;
-    // One that serves files alone has no page at `/`.
+    // A server with files alone has no page at `/`.
     let target = if name == "nginx-bare" { "/4k.txt" } else { "/" };
-    patiently(|| match http::ask(address, target, &[]) {
+    retry(|| match http::get(address, target, &[]) {
         Ok(answer) if answer.status == 200 => Ok(()),
         Ok(answer) => Err(format!("{name} answers {}", answer.status)),
         Err(error) => Err(format!("{name} does not answer: {error}")),
@@ -299,7 +311,7 @@ fn ready(name: &str, containers: Vec<String>, network: Option<String>) -> Outcom
     })
 }
 
-/// The services of a file of Compose's, as they are without any settings of the user's.
+/// Returns the services of a Compose file, without the user's settings.
 fn compose(file: &str) -> Outcome<Value> {
     let kept = |name: &str| matches!(name, "PATH" | "HOME") || name.starts_with("DOCKER_");
     let mut config = Command::new("docker");
@@ -311,7 +323,7 @@ fn compose(file: &str) -> Outcome<Value> {
     Ok(config["services"].clone())
 }
 
-/// A service's limits and rights, as options of `docker run`.
+/// Returns a service's limits and rights as options of `docker run`.
 fn options(service: &Value) -> Vec<String> {
     let limits = &service["deploy"]["resources"]["limits"];
     let limit = |option, name: &str| match &limits[name] {
@@ -340,7 +352,7 @@ fn options(service: &Value) -> Vec<String> {
     .collect()
 }
 
-/// A service's environment, as options of `docker run`.
+/// Returns a service's environment as options of `docker run`.
 fn environment(service: &Value) -> Vec<String> {
     let set = service["environment"].as_object().into_iter().flatten();
     set.filter_map(|(name, value)| Some(format!("--env={name}={}", value.as_str()?)))
@@ -354,7 +366,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_that_logs_is_replaced_and_must_be_there() {
+    fn the_log_s_line_is_replaced_and_must_exist() {
         let text = "a;\n    access_log /dev/stdout;\nb;\n";
         let quiet = replaced(text, &["access_log "], "access_log off;").unwrap();
         assert_eq!(quiet, "a;\naccess_log off;\nb;\n");
@@ -363,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_compose_are_options_of_docker() {
+    fn compose_limits_become_docker_options() {
         let service = json!({
             "deploy": {"resources": {"limits": {"cpus": 1.0, "memory": "134217728", "pids": 64}}},
             "tmpfs": ["/tmp:size=128m"],

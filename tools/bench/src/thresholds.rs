@@ -1,40 +1,43 @@
-//! The bars: what Berth promises of what is measured here, as ratios of what was measured in the same run.
+//! The thresholds: what Berth promises about its cost, as ratios of figures of the same run.
 
 use std::{fmt, slice};
 
 use crate::{
-    Outcome, growth,
+    growth,
+    part::Outcome,
     requests::{FILES, LOGS, THINKERS},
     results::{Results, median, spread},
 };
 
-/// A promise: this figure of some cells, together, is at most so many times that of others.
-pub struct Bar {
-    /// What is compared, in words.
+/// A promise: the sum of a figure over some cells is at most `at_most` times the sum over other cells.
+pub struct Threshold {
+    /// The name in the table.
     pub what: String,
     figure: &'static str,
     over: Vec<String>,
-    /// None: the figure itself has to be below the bar.
+    /// Empty if the figure itself is limited.
     under: Vec<String>,
     at_most: f64,
-    /// Of the figure, for a bar without a ratio: its name, and how many of the figure's own make one.
+    /// The unit's name, and its size in the unit of the figure.
     unit: (&'static str, f64),
 }
 
-impl fmt::Display for Bar {
+impl fmt::Display for Threshold {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} ≤ {}", self.what, self.limit())
     }
 }
 
-impl Bar {
-    /// The bar, with its unit.
+impl Threshold {
+    /// Returns the limit with its unit.
     pub fn limit(&self) -> String {
         format!("{}{}", self.at_most, self.unit.0)
     }
 
+    /// Compares the results with the limit.
+    ///
     /// # Errors
-    /// Which cell is missing, or of another run.
+    /// If a cell is missing, or belongs to another run.
     pub fn judge(&self, results: &Results) -> Outcome<Judged> {
         let (over, run) = sum(&self.over, self.figure, results)?;
         let values: Vec<f64> = if self.under.is_empty() {
@@ -43,7 +46,7 @@ impl Bar {
             let (under, other) = sum(&self.under, self.figure, results)?;
             if run != other {
                 return Err(format!(
-                    "{} and {} are of two runs",
+                    "{} and {} belong to two runs",
                     self.over[0], self.under[0]
                 ));
             }
@@ -63,7 +66,7 @@ impl Bar {
     }
 }
 
-/// A figure of some cells of one run, added up round by round; and the run.
+/// Returns the sum of a figure over some cells for each round, and their run.
 fn sum<'a>(cells: &[String], figure: &str, results: &'a Results) -> Outcome<(Vec<f64>, &'a str)> {
     let mut sum: Option<(Vec<f64>, &str)> = None;
     for name in cells {
@@ -73,7 +76,7 @@ fn sum<'a>(cells: &[String], figure: &str, results: &'a Results) -> Outcome<(Vec
         sum = Some(match sum {
             None => (values.clone(), &cell.run),
             Some((_, run)) if run != cell.run => {
-                return Err(format!("{} and {name} are of two runs", cells[0]));
+                return Err(format!("{} and {name} belong to two runs", cells[0]));
             }
             Some((sum, run)) => {
                 let sums = sum.iter().zip(values).map(|(sum, value)| sum + value);
@@ -81,10 +84,10 @@ fn sum<'a>(cells: &[String], figure: &str, results: &'a Results) -> Outcome<(Vec
             }
         });
     }
-    sum.ok_or_else(|| "A bar names no cell.".to_owned())
+    sum.ok_or_else(|| "A threshold has no cells.".to_owned())
 }
 
-/// How a bar stands: the median of the rounds, and their spread.
+/// The verdict on a threshold, with the median of the rounds and their spread.
 pub struct Judged {
     pub median: f64,
     pub spread: f64,
@@ -102,7 +105,7 @@ impl fmt::Display for Judged {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     Holds,
-    /// Over the bar, by no more than the spread.
+    /// Over the limit, but by no more than the spread.
     Within,
     Misses,
 }
@@ -129,16 +132,19 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How all of these stand.
+/// Judges all thresholds.
 ///
 /// # Errors
-/// Which cell is missing, or of another run.
-pub fn judge_all(bars: &[Bar], results: &Results) -> Outcome<Vec<Judged>> {
-    bars.iter().map(|bar| bar.judge(results)).collect()
+/// If a cell is missing, or belongs to another run.
+pub fn judge_all(thresholds: &[Threshold], results: &Results) -> Outcome<Vec<Judged>> {
+    thresholds
+        .iter()
+        .map(|threshold| threshold.judge(results))
+        .collect()
 }
 
-fn ratio(what: &str, over: &[String], under: &[String], at_most: f64) -> Bar {
-    Bar {
+fn ratio(what: &str, over: &[String], under: &[String], at_most: f64) -> Threshold {
+    Threshold {
         what: what.to_owned(),
         figure: "cpu_us",
         over: over.to_vec(),
@@ -154,41 +160,47 @@ fn absolute(
     figure: &'static str,
     at_most: f64,
     unit: (&'static str, f64),
-) -> Bar {
-    Bar {
+) -> Threshold {
+    Threshold {
         figure,
         unit,
         ..ratio(what, &[cell.to_owned()], &[], at_most)
     }
 }
 
-/// The bars on requests: processor time per request, and one on the time that an answer takes.
-pub fn requests() -> Vec<Bar> {
-    let mut bars = Vec::new();
-    for (logs, _) in LOGS {
+/// The thresholds on requests: processor time per request, and the latency at 70 % of the highest rate.
+pub fn requests() -> Vec<Threshold> {
+    let mut thresholds = Vec::new();
+    for &(logs, are_on) in LOGS {
         let of = |name: &str| format!("requests/{name}/{logs}");
-        let mut bar = |over: &str, under: &[&str], named: &str, at_most| {
+        let mut threshold = |over: &str, under: &[&str], named: &str, at_most| {
             let under: Vec<_> = under.iter().map(|it| of(it)).collect();
             let what = format!("{over} / {named}, {logs}");
-            bars.push(ratio(&what, &[of(over)], &under, at_most));
+            thresholds.push(ratio(&what, &[of(over)], &under, at_most));
         };
-        bar("stack", &["return", "app"], "floor", 1.25);
-        bar("stack", &["haproxy"], "haproxy", 1.0);
-        bar("stack", &["caddy"], "caddy", 0.4);
-        bar("stack", &["nginx-gunicorn"], "nginx-gunicorn", 0.15);
-        bar("app", &["barest"], "barest", 1.15);
-        bar("bundle", &["stack"], "stack", 0.95);
+        threshold("stack", &["return", "app"], "floor", 1.25);
+        threshold("stack", &["haproxy"], "haproxy", 1.0);
+        threshold("stack", &["haproxy-full"], "haproxy-full", 1.0);
+        threshold("stack", &["caddy"], "caddy", 0.4);
+        threshold("stack", &["nginx-gunicorn"], "nginx-gunicorn", 0.15);
+        threshold(
+            "app",
+            &["minimal_actix"],
+            "minimal_actix",
+            if are_on { 1.15 } else { 1.25 },
+        );
+        threshold("bundle", &["stack"], "stack", 0.95);
         for (server, at_most) in [("stack", 1.05), ("app", 1.5)] {
             for (file, ..) in FILES {
                 let of = |name: &str| format!("static/{name}/{file}, {logs}");
                 let what = format!("{server} / nginx-bare, {file}, {logs}");
-                bars.push(ratio(&what, &[of(server)], &[of("nginx-bare")], at_most));
+                thresholds.push(ratio(&what, &[of(server)], &[of("nginx-bare")], at_most));
             }
         }
         for clients in THINKERS {
             let cell = format!("think/stack/{clients} clients, {logs}");
             let what = format!("p99 at 70 % of the highest rate, {clients} clients, {logs}");
-            bars.push(absolute(&what, &cell, "p99_us", 5.0, (" ms", 1e3)));
+            thresholds.push(absolute(&what, &cell, "p99_us", 5.0, (" ms", 1e3)));
         }
     }
     for server in ["app", "stack"] {
@@ -201,20 +213,20 @@ pub fn requests() -> Vec<Bar> {
         ];
         for (what, over, under) in pairs {
             let what = format!("{server}: {what}");
-            bars.push(ratio(&what, slice::from_ref(over), &[under], 1.15));
+            thresholds.push(ratio(&what, slice::from_ref(over), &[under], 1.15));
         }
     }
-    bars
+    thresholds
 }
 
-/// The bars on everything else. A line may rise from its lowest point to its highest by so much.
-pub fn others(results: &Results) -> Vec<Bar> {
+/// All other thresholds. A line of the growth measurements may rise by 1.3 from its lowest point to its highest.
+pub fn others(results: &Results) -> Vec<Threshold> {
     const PLAIN: (&str, f64) = ("", 1.0);
     const MB: (&str, f64) = (" MB", 1e6);
     const MS: (&str, f64) = (" ms", 1.0);
     let app =
         |what: &str, figure, at_most, unit| absolute(what, "footprint/app", figure, at_most, unit);
-    let mut bars = vec![
+    let mut thresholds = vec![
         app("image", "image_bytes", 8.0, MB),
         app("memory at rest", "rest_bytes", 4.0, MB),
         app(
@@ -245,11 +257,11 @@ pub fn others(results: &Results) -> Vec<Bar> {
         if let [lowest, .., highest] = &points[..] {
             let of = |(x, _): &(u32, f64)| format!("growth/{line}/{x}");
             let what = format!("{line}: {} / {}", highest.0, lowest.0);
-            bars.push(ratio(&what, &[of(highest)], &[of(lowest)], 1.3));
+            thresholds.push(ratio(&what, &[of(highest)], &[of(lowest)], 1.3));
         }
     }
     let build = |name: &str| format!("builds/{name}");
-    bars.push(Bar {
+    thresholds.push(Threshold {
         figure: "seconds",
         ..ratio(
             "a build after an edit of the source / cold",
@@ -258,7 +270,7 @@ pub fn others(results: &Results) -> Vec<Bar> {
             0.35,
         )
     });
-    bars
+    thresholds
 }
 
 #[cfg(test)]
@@ -277,12 +289,12 @@ mod tests {
         results
     }
 
-    fn bar() -> Bar {
+    fn threshold() -> Threshold {
         ratio("a / floor", &["a".into()], &["b".into(), "c".into()], 1.0)
     }
 
     #[test]
-    fn a_ratio_is_of_each_round() {
+    fn a_ratio_is_computed_for_each_round() {
         let rounds = [
             ("a", 4.0),
             ("a", 9.0),
@@ -292,14 +304,14 @@ mod tests {
             ("b", 1.0),
         ];
         let floor = [("c", 3.0), ("c", 1.0), ("c", 2.0)];
-        let judged = bar()
+        let judged = threshold()
             .judge(&results(&[&rounds[..], &floor].concat()))
             .unwrap();
         assert_eq!((judged.median, judged.spread), (2.0, 1.0));
     }
 
     #[test]
-    fn over_the_bar_by_more_than_the_spread_is_missed_and_by_less_is_not() {
+    fn a_threshold_is_missed_only_by_more_than_the_spread() {
         assert_eq!(Verdict::of(1.0, 0.0, 1.0), Verdict::Holds);
         assert_eq!(Verdict::of(1.1, 0.2, 1.0), Verdict::Within);
         assert_eq!(Verdict::of(1.3, 0.2, 1.0), Verdict::Misses);
@@ -307,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_missing_cell_is_named() {
-        let error = bar().judge(&results(&[("a", 1.0), ("b", 1.0)])).err();
+        let error = threshold().judge(&results(&[("a", 1.0), ("b", 1.0)])).err();
         assert_eq!(error.unwrap(), "c was not measured");
     }
 
@@ -316,7 +328,7 @@ mod tests {
         let mut results = results(&[("a", 1.0), ("b", 1.0)]);
         results.begin(json!({"started": "later"}));
         results.add("c", &Figures::from([("cpu_us", 1.0)]));
-        let error = bar().judge(&results).err().unwrap();
+        let error = threshold().judge(&results).err().unwrap();
         assert!(error.contains("two runs"), "{error}");
     }
 }
