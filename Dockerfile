@@ -39,23 +39,27 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 # For the image's TZ; some base images come without.
 RUN test -d /usr/share/zoneinfo/Europe \
     || { apt-get update && apt-get install --yes --no-install-recommends tzdata && rm -rf /var/lib/apt/lists/*; }
-RUN mkdir /etc/app && echo "berth:x:65532:0::/:/nologin" > /etc/app/passwd
-# The dependencies have a layer of their own: an edit of the source compiles this crate alone.
+RUN mkdir /etc/app && echo "app:x:65532:0::/:/nologin" > /etc/app/passwd \
+    && rustc -vV | sed -n 's/^host: //p' > /etc/app/target
+# A layer for the dependencies, one for the library and one for the service: an edit of src/ compiles src/ alone.
 COPY Cargo.toml Cargo.lock ./
-# Tests and their programs, which the manifest names, are not in this image.
-RUN sed -Ei '/^\[\[(test|example)\]\]/,/^$/d' Cargo.toml \
-    && mkdir src && touch src/lib.rs && echo "fn main() {}" > src/main.rs \
-    && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+COPY crates/berth/Cargo.toml crates/berth/Cargo.toml
+COPY crates/harness/Cargo.toml crates/harness/Cargo.toml
+RUN mkdir -p src crates/berth/src crates/harness/src \
+    && touch src/app.rs crates/berth/src/lib.rs crates/harness/src/lib.rs && echo "fn main() {}" > src/main.rs \
+    && cargo build --release --locked --target "$(cat /etc/app/target)"
+COPY crates crates
+# Cargo compares the files' times, and those of a checkout are older than those of the empty files above.
+RUN find crates -exec touch {} + && cargo build --release --locked --target "$(cat /etc/app/target)" --package berth
 COPY src src
-# Cargo goes by the files' times, and those of the checkout are older than the empty ones above.
 RUN find src -exec touch {} + \
-    && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
-    && cp target/*/release/berth /berth
+    && cargo build --release --locked --target "$(cat /etc/app/target)" \
+    && cp target/*/release/app /app
 
 
 # The pages and headers that the front has in common with the app, from the app.
 FROM build AS front
-RUN /berth front-files /srv/front
+RUN /app error-page-files /srv/front
 
 
 FROM ${NGINX_IMAGE} AS nginx
@@ -74,13 +78,13 @@ CMD ["nginx", "-g", "daemon off;"]
 
 FROM nginx AS bundle
 COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
-COPY --from=build /berth /berth
+COPY --from=build /app /app
 # As for the app, below.
 LABEL service=berth
 ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]
-ENTRYPOINT ["/berth"]
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/app", "healthcheck"]
+ENTRYPOINT ["/app"]
 CMD ["bundle"]
 
 
@@ -90,7 +94,7 @@ RUN test -e /usr/local/apache2/bin/httpd \
     || { mkdir -p /usr/local/apache2/bin && ln -s /usr/sbin/apache2 /usr/local/apache2/bin/httpd \
     && ln -s /usr/lib/apache2/modules /usr/local/apache2/modules; }
 COPY deploy/compose/apache /etc/berth
-COPY --from=build /berth /berth
+COPY --from=build /app /app
 COPY --from=front /srv/front /srv/front
 # nginx's syntax, in httpd's.
 RUN sed -En -e 's/^add_header (.* ".*") always;$/Header always set \1/p' \
@@ -101,7 +105,7 @@ USER 65532:0
 ENV BIND=[::]:8080 STATIC_DIR=/srv
 # A graceful stop; SIGTERM would cut connections.
 STOPSIGNAL SIGWINCH
-HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/app", "healthcheck"]
 ENTRYPOINT ["/etc/berth/entrypoint.sh"]
 CMD ["/usr/local/apache2/bin/httpd", "-f", "/etc/berth/httpd.conf", "-D", "FOREGROUND"]
 
@@ -112,7 +116,7 @@ CMD ["/usr/local/apache2/bin/httpd", "-f", "/etc/berth/httpd.conf", "-D", "FOREG
 FROM build AS root
 RUN --mount=type=bind,from=site,source=/srv,target=/site \
     mkdir -p /image/etc /image/srv /image/usr/share \
-    && cp /etc/app/passwd /image/etc/ && cp /berth /image/ && cp -a /usr/share/zoneinfo /image/usr/share/ \
+    && cp /etc/app/passwd /image/etc/ && cp /app /image/ && cp -a /usr/share/zoneinfo /image/usr/share/ \
     && find /image -exec touch --no-dereference --date @0 {} + \
     && cp -a /site/. /image/srv
 
@@ -125,6 +129,6 @@ ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 # A number, for platforms that refuse names; group 0, for those that choose the user.
 USER 65532:0
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/berth", "healthcheck"]
-ENTRYPOINT ["/berth"]
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/app", "healthcheck"]
+ENTRYPOINT ["/app"]
 CMD ["serve"]

@@ -1,4 +1,4 @@
-//! The command line: `berth [serve]`, `berth bundle`, `berth healthcheck`, `berth config`, `berth front-files`.
+//! The command line: `app [serve]`, `app bundle`, `app healthcheck`, `app config`, `app error-page-files`.
 
 use std::{
     env,
@@ -8,23 +8,27 @@ use std::{
     process::ExitCode,
 };
 
+use app::settings::Settings;
 use berth::{
-    bundle,
-    config::{Config, EX_CONFIG, Warning},
-    front_files, healthcheck,
-    logging::{self, Log},
-    server, site, time, turns,
+    log::start::Log,
+    middleware::access_log::AccessLog,
+    nginx::{error_page_files, supervisor},
+    process::{probe, sched_batch, startup_checks},
+    settings::{
+        reader::{EX_CONFIG, Warning},
+        values::Address,
+    },
 };
 
 const USAGE: &str = "\
-usage: berth [COMMAND]
+usage: app [COMMAND]
 
   serve        serve the site (the default)
   bundle       the same with nginx in front, in the image berth-bundle
   healthcheck  ask the server of this configuration whether it is ready; exits 0 or 1
-  config       show the configuration in force and where each value came from
-  front-files FOLDER
-               write what nginx needs to answer as this does where it can't ask
+  config       show the settings in force and where each value came from
+  error-page-files FOLDER
+               write the pages and headers that nginx sends where it does not ask the app
 
 Environment variables configure it; README.md lists them.";
 
@@ -41,66 +45,69 @@ async fn main() -> ExitCode {
     let outcome = match arguments[..] {
         [] | ["serve"] => serve().await,
         ["bundle"] => bundle().await,
-        ["healthcheck"] => ask(),
-        ["config"] => configured().and_then(print),
-        ["front-files", folder] => front_files::write(Path::new(folder))
-            .map_err(|error| Fault(1, format!("can't write to {folder}: {error}"))),
+        ["healthcheck"] => healthcheck(),
+        ["config"] => settings().and_then(print),
+        ["error-page-files", folder] => error_page_files::write(Path::new(folder))
+            .map_err(|error| ExitError(1, format!("can't write to {folder}: {error}"))),
         ["-h" | "--help" | "help"] => print(format_args!("{USAGE}\n")),
-        ["-V" | "--version"] => print(concat!("berth ", env!("CARGO_PKG_VERSION"), "\n")),
-        _ => Err(Fault(
+        ["-V" | "--version"] => print(concat!("app ", env!("CARGO_PKG_VERSION"), "\n")),
+        _ => Err(ExitError(
             EX_USAGE,
             format!("unknown command: {}\n{USAGE}", arguments.join(" ")),
         )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Fault(code, message)) => {
-            eprintln!("berth: {message}");
+        Err(ExitError(code, message)) => {
+            eprintln!("app: {message}");
             ExitCode::from(code)
         }
     }
 }
 
 /// What ends the process: an exit code, and a message that says what to do.
-struct Fault(u8, String);
+struct ExitError(u8, String);
 
 /// Unlike `print!`, survives a standard output that takes nothing more.
-fn print(text: impl Display) -> Result<(), Fault> {
+fn print(text: impl Display) -> Result<(), ExitError> {
     let printed = write!(stdout(), "{text}").and_then(|()| stdout().flush());
-    printed.map_err(|error| Fault(1, format!("can't write to standard output: {error}")))
+    printed.map_err(|error| ExitError(1, format!("can't write to standard output: {error}")))
 }
 
-fn load() -> Result<(Config, Vec<Warning>), Fault> {
-    Config::load(env::vars_os()).map_err(|mistakes| Fault(EX_CONFIG, mistakes.to_string()))
+fn load() -> Result<(Settings, Vec<Warning>), ExitError> {
+    Settings::load(env::vars_os()).map_err(|mistakes| ExitError(EX_CONFIG, mistakes.to_string()))
 }
 
-fn configured() -> Result<Config, Fault> {
-    let (config, warnings) = load()?;
+fn settings() -> Result<Settings, ExitError> {
+    let (settings, warnings) = load()?;
     for warning in warnings {
-        eprintln!("berth: warning: {warning}");
+        eprintln!("app: warning: {warning}");
     }
-    Ok(config)
+    Ok(settings)
 }
 
-fn log(config: &Config) -> Result<Log, Fault> {
-    logging::start(config).map_err(|error| {
-        Fault(
+fn log(settings: &Settings) -> Result<Log, ExitError> {
+    Log::start(settings.log_format, &settings.rust_log.to_string()).map_err(|error| {
+        ExitError(
             1,
             format!("no thread for the log: {error}; is the limit of processes too low?"),
         )
     })
 }
 
-async fn serve() -> Result<(), Fault> {
-    let config = configured()?;
-    turns::take(&config);
-    let _log = log(&config)?;
-    for file in site::hidden_files(&config) {
-        log::warn!("the file {file} of the site can't be had: a health path has the same name");
+async fn serve() -> Result<(), ExitError> {
+    let settings = settings()?;
+    if settings.nginx_address.0.is_some() || matches!(settings.bind, Address::Unix(_)) {
+        sched_batch::use_sched_batch();
     }
-    let workers = usize::from(config.web_concurrency.clone());
-    let server =
-        server::build(config, time::routes).map_err(|error| Fault(1, error.to_string()))?;
+    let log = log(&settings)?;
+    let prefix = settings.static_prefix.as_str();
+    for file in startup_checks::hidden_files(&settings.static_dir.0, prefix) {
+        log::warn!("the static file {file} can't be reached: a health path has the same name");
+    }
+    let workers = usize::from(settings.web_concurrency.clone());
+    let server = app::build(settings, AccessLog::new(&log))
+        .map_err(|error| ExitError(1, error.to_string()))?;
     log::info!(
         "listening on {} (worker threads: {workers})",
         server.address()
@@ -108,19 +115,25 @@ async fn serve() -> Result<(), Fault> {
     server
         .run()
         .await
-        .map_err(|error| Fault(1, format!("the server failed: {error}")))
+        .map_err(|error| ExitError(1, format!("the server failed: {error}")))
 }
 
-/// Warnings are the app's to give, which reads the same variables.
-async fn bundle() -> Result<(), Fault> {
-    let (config, _) = load()?;
-    let _log = log(&config)?;
-    let ended = bundle::run(&config).await;
-    ended.map_err(|failure| Fault(failure.code(), failure.to_string()))
+/// The app reads the same variables, and gives the warnings.
+async fn bundle() -> Result<(), ExitError> {
+    let (settings, _) = load()?;
+    let _log = log(&settings)?;
+    let options = supervisor::Options {
+        bind: settings.bind,
+        allowed_hosts: settings.allowed_hosts.to_string(),
+        drain_time: settings.drain_seconds.into(),
+        shutdown_time: settings.shutdown_seconds.into(),
+    };
+    let ended = supervisor::run(&options).await;
+    ended.map_err(|failure| ExitError(failure.code(), failure.to_string()))
 }
 
-/// Container engines know 0 and 1 alone from a health check, so a configuration that can't be used is 1 here.
-fn ask() -> Result<(), Fault> {
-    let config = configured().map_err(|Fault(_, message)| Fault(1, message))?;
-    healthcheck::ask(&config.bind).map_err(|error| Fault(1, error))
+/// Container engines know only 0 and 1 from a health check, so settings that can't be used are 1 here.
+fn healthcheck() -> Result<(), ExitError> {
+    let settings = settings().map_err(|ExitError(_, message)| ExitError(1, message))?;
+    probe::healthcheck(&settings.bind).map_err(|error| ExitError(1, error))
 }

@@ -1,0 +1,78 @@
+//! Logs the details of a 5xx and never sends them. A panic is a `500 Internal Server Error`.
+
+use std::{fmt, panic::AssertUnwindSafe};
+
+use actix_web::{
+    Error, HttpResponse, ResponseError,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{ACCEPT, HeaderValue},
+    },
+};
+use futures_util::FutureExt;
+
+use super::{
+    access_log::RequestId,
+    error_pages::{Page, render},
+    security_headers,
+};
+use crate::http::{accept::wants_html, forwarded::Scheme};
+
+/// Logs the error of a 5xx, and removes it from the response.
+pub fn hide_details(response: ServiceResponse) -> ServiceResponse {
+    let status = response.status();
+    match response.response().error() {
+        Some(error) if status.is_server_error() => {
+            log::error!("the service failed: {error}");
+            response.into_response(HttpResponse::new(status))
+        }
+        _ => response,
+    }
+}
+
+/// Prepares the response to a panic; a panic drops the request, and with it all that the response is made from.
+pub fn prepare(request: &ServiceRequest, scheme: Scheme, id: &RequestId) -> Panicked {
+    Panicked {
+        scheme,
+        id: id.clone(),
+        accept: request.headers().get_all(ACCEPT).cloned().collect(),
+    }
+}
+
+/// Waits for the service. A panic becomes an error, whose response is complete.
+pub async fn catch_panic<T>(
+    service: impl Future<Output = Result<T, Error>>,
+    panicked: Panicked,
+) -> Result<T, Error> {
+    match AssertUnwindSafe(service).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => Err(panicked.into()),
+    }
+}
+
+/// The response to a panic.
+#[derive(Debug)]
+pub struct Panicked {
+    scheme: Scheme,
+    id: RequestId,
+    accept: Vec<HeaderValue>,
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        "the handler panicked".fmt(out)
+    }
+}
+
+impl ResponseError for Panicked {
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR);
+        let page = Page::Status(response.status());
+        let text = render(response.head_mut(), page, wants_html(self.accept.iter()));
+        security_headers::add(response.headers_mut(), self.scheme);
+        self.id.add_to(response.headers_mut());
+        response.set_body(BoxBody::new(text))
+    }
+}

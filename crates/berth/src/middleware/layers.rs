@@ -1,0 +1,304 @@
+//! The life of a request, as one layer of the actix `App`: what needs no waiting is a step here, not a layer of its own.
+//!
+//! [`Layers`] holds the values of the steps, in the order in which a request meets them.
+
+use std::{
+    path::PathBuf,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::{Method, header::HeaderName},
+    web::Bytes,
+};
+use futures_util::future::{LocalBoxFuture, Ready, ready};
+use tokio::task::coop::consume_budget;
+
+use super::{
+    access_log::{AccessLog, Line, RequestId, SERVED_BY, served_by},
+    body_limit::BodyLimit,
+    client_ip::ClientIp,
+    concurrency_limit::{self, ConcurrencyLimit},
+    connection_close,
+    drain::Drain,
+    error_pages::{self, closing},
+    fallback, health,
+    idle_timeout::{self, InFlight},
+    internal_errors, maintenance,
+    request_validation::{Rejection, validate},
+    security_headers,
+    static_files::service::StaticFiles,
+};
+use crate::http::{forwarded::Client, host::AllowedHosts};
+
+/// The values of the steps.
+#[derive(Clone)]
+pub struct Layers {
+    /// Every response closes its connection where this is zero.
+    pub keep_alive: Duration,
+    /// Whether the process drains.
+    pub drain: Drain,
+    /// Who the client is.
+    pub client_ip: ClientIp,
+    /// The header in which a trusted proxy sends the request's id.
+    pub request_id_header: Option<HeaderName>,
+    /// The access log; none writes no lines.
+    pub access_log: Option<AccessLog>,
+    /// Whether responses name the replica.
+    pub served_by: bool,
+    /// The limits of a body.
+    pub body_limit: BodyLimit,
+    /// Whether every request is refused.
+    pub maintenance: bool,
+    /// The hosts to answer for.
+    pub allowed_hosts: AllowedHosts,
+    /// The folder of the static files.
+    pub static_dir: PathBuf,
+    /// The path below which they appear, without a slash at its end.
+    pub static_prefix: String,
+    /// The limit of requests in flight.
+    pub concurrency_limit: ConcurrencyLimit,
+}
+
+impl Layers {
+    /// From the connection to the access log: the steps around every request, probes included.
+    async fn handle<S, B>(
+        &self,
+        request: ServiceRequest,
+        files: &StaticFiles,
+        service: &S,
+    ) -> Result<ServiceResponse<Body>, Error>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+        B: MessageBody + 'static,
+    {
+        // actix answers pipelined requests for as long as they come: other connections get their turn in between.
+        consume_budget().await;
+        if connection_close::is_closed(&request) {
+            let dropped = connection_close::drop_pipelined(request).await;
+            return Ok(dropped.map_body(|_, body| Body::untracked(body)));
+        }
+        let in_flight = idle_timeout::track(&request);
+        let mut close = self.keep_alive.is_zero() || connection_close::is_requested(&request);
+        let client = self.client_ip.resolve(&request);
+        let is_head = request.method() == Method::HEAD;
+
+        let (mut response, line) = if health::is_probe(&request) {
+            (self.probe(request).await, None)
+        } else {
+            self.drain.record_request();
+            let id = RequestId::of(&request, self.request_id_header.as_ref(), &self.client_ip);
+            let mut line = self
+                .access_log
+                .as_ref()
+                .map(|log| log.line(&request, &id, client));
+            request.extensions_mut().insert(id.clone());
+            request.extensions_mut().insert(client);
+
+            let result = self.respond(request, files, service, client, &id).await;
+            if let Some(line) = &mut line {
+                line.status = match &result {
+                    Ok(response) => response.status().as_u16(),
+                    Err(error) => error.as_response_error().status_code().as_u16(),
+                };
+            }
+            let mut response = result?;
+            id.add_to(response.headers_mut());
+            if self.served_by {
+                response.headers_mut().insert(SERVED_BY, served_by());
+            }
+            (response, line)
+        };
+
+        security_headers::add(response.headers_mut(), client.scheme);
+        close |= self.drain.has_begun();
+        connection_close::enforce_close(&mut response, close);
+        Ok(response.map_body(|_, body| Body {
+            body,
+            is_head,
+            line,
+            _in_flight: in_flight,
+        }))
+    }
+
+    /// A probe meets no check but the limits of its body.
+    async fn probe(&self, mut request: ServiceRequest) -> ServiceResponse {
+        match self.body_limit.apply(&mut request) {
+            Err(refused) => error_pages::fill_error_body(request.into_response(refused)),
+            Ok(body) => {
+                let answer = health::respond(&request, &self.drain);
+                let response = request.into_response(answer);
+                match body {
+                    Some(body) => error_pages::fill_error_body(body.finish(response).await),
+                    None => response,
+                }
+            }
+        }
+    }
+
+    /// From the limits of the body to the service.
+    async fn respond<S, B>(
+        &self,
+        mut request: ServiceRequest,
+        files: &StaticFiles,
+        service: &S,
+        client: Client,
+        id: &RequestId,
+    ) -> Result<ServiceResponse, Error>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+        B: MessageBody + 'static,
+    {
+        let body = match self.body_limit.apply(&mut request) {
+            Ok(body) => body,
+            Err(refused) => {
+                return Ok(error_pages::fill_error_body(request.into_response(refused)));
+            }
+        };
+        let early = if self.maintenance {
+            Some(maintenance::respond())
+        } else {
+            match validate(request.head(), &self.allowed_hosts) {
+                Ok(()) => files.respond(&mut request),
+                Err(Rejection::Invalid(status)) => Some(closing(status)),
+                Err(Rejection::NotImplemented) => Some(fallback::not_implemented()),
+                Err(Rejection::HostNotAllowed) => Some(fallback::host_not_allowed(&request)),
+            }
+        };
+        let mut response = match early {
+            Some(response) => request.into_response(response),
+            None => self.call(request, service, client, id).await?,
+        };
+        if let Some(body) = body {
+            response = body.finish(response).await;
+        }
+        Ok(error_pages::fill_error_body(response))
+    }
+
+    /// The service, for as many requests at once as the limit allows.
+    async fn call<S, B>(
+        &self,
+        mut request: ServiceRequest,
+        service: &S,
+        client: Client,
+        id: &RequestId,
+    ) -> Result<ServiceResponse, Error>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+        B: MessageBody + 'static,
+    {
+        let Some(permit) = self.concurrency_limit.acquire(&mut request) else {
+            return Ok(request.into_response(concurrency_limit::refuse()));
+        };
+        let panicked = internal_errors::prepare(&request, client.scheme, id);
+        let asked = fallback::prepare(&mut request);
+        let response = internal_errors::catch_panic(service.call(request), panicked).await;
+        permit.release();
+        let response = fallback::complete(response?.map_into_boxed_body(), &asked);
+        Ok(internal_errors::hide_details(response))
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Layers
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<Body>;
+    type Error = Error;
+    type Transform = Layered<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Layered(Rc::new(Worker {
+            files: StaticFiles::new(&self.static_dir, self.static_prefix.clone()),
+            layers: self.clone(),
+            service,
+        }))))
+    }
+}
+
+/// A worker's service with the layers around it.
+pub struct Layered<S>(Rc<Worker<S>>);
+
+struct Worker<S> {
+    layers: Layers,
+    files: StaticFiles,
+    service: S,
+}
+
+impl<S, B> Service<ServiceRequest> for Layered<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<Body>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.service.poll_ready(cx)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let worker = Rc::clone(&self.0);
+        Box::pin(async move {
+            let Worker {
+                layers,
+                files,
+                service,
+            } = &*worker;
+            layers.handle(request, files, service).await
+        })
+    }
+}
+
+/// The body of a response. It counts the bytes that are sent, and writes the access line and marks the connection idle once
+/// it is sent or dropped.
+pub struct Body {
+    body: BoxBody,
+    /// Nothing is sent to HEAD, so nothing is read.
+    is_head: bool,
+    line: Option<Line>,
+    _in_flight: InFlight,
+}
+
+impl Body {
+    fn untracked(body: BoxBody) -> Self {
+        Self {
+            body,
+            is_head: false,
+            line: None,
+            _in_flight: InFlight::default(),
+        }
+    }
+}
+
+impl MessageBody for Body {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.is_head {
+            return Poll::Ready(None);
+        }
+        let chunk = Pin::new(&mut self.body).poll_next(cx);
+        if let (Poll::Ready(Some(Ok(bytes))), Some(line)) = (&chunk, &mut self.line) {
+            line.bytes += bytes.len() as u64;
+        }
+        chunk
+    }
+}

@@ -1,0 +1,133 @@
+//! Rejects what no HTTP server may accept, and hosts that are not allowed.
+//!
+//! actix rejects malformed framing. The rest of RFC 9110 and 9112 is checked here: malformed Hosts, invalid targets, heads
+//! larger than nginx passes on, and methods that no service can implement.
+
+use std::borrow::Cow;
+
+use actix_web::{
+    dev::RequestHead,
+    http::{Method, StatusCode, header::HOST},
+};
+use percent_encoding::percent_decode_str;
+
+use crate::http::{
+    body::body_until_close,
+    host::{AllowedHosts, Authority},
+};
+
+/// Bytes of a request line or a header line, as nginx's `large_client_header_buffers`.
+pub const MAX_LINE: usize = 16 * 1024;
+/// Header lines of a request, as nginx's `max_headers`.
+pub const MAX_HEADERS: usize = 80;
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub enum Rejection {
+    /// HTTP does not allow it, or it exceeds a limit: this status, and the connection closes.
+    Invalid(StatusCode),
+    /// A method that nginx does not pass on: 501.
+    NotImplemented,
+    /// Its host is not allowed.
+    HostNotAllowed,
+}
+
+/// Checks a request's head.
+///
+/// # Errors
+/// The first check that fails.
+pub fn validate(head: &RequestHead, allowed: &AllowedHosts) -> Result<(), Rejection> {
+    within_limits(head)?;
+    let malformed = Rejection::Invalid(StatusCode::BAD_REQUEST);
+    // "*" is a target for OPTIONS only, and an empty path one for CONNECT only (RFC 9112 §3.2.3, §3.2.4).
+    let has_form = match head.uri.path() {
+        "*" => head.method == Method::OPTIONS,
+        "" => head.method == Method::CONNECT,
+        _ => true,
+    };
+    if !has_form || is_invalid_path(head.uri.path()) {
+        return Err(malformed);
+    }
+    let Some(Ok(authority)) = authority(head).map(Authority::parse) else {
+        return Err(malformed);
+    };
+    // A service that reads such a body waits forever; WebSockets begin with GET (RFC 6455 §4.1).
+    let is_tunnel = body_until_close(head) && head.method != Method::GET;
+    if is_tunnel || head.uri.path() == "*" || !is_known_form(&head.method) {
+        return Err(Rejection::NotImplemented);
+    }
+    if !allowed.allows(&authority) {
+        return Err(Rejection::HostNotAllowed);
+    }
+    Ok(())
+}
+
+/// Whether nginx passes the method on: it knows none in lower case, and refuses TRACE and CONNECT.
+fn is_known_form(method: &Method) -> bool {
+    !matches!(*method, Method::TRACE | Method::CONNECT)
+        && method
+            .as_str()
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || b"_-".contains(&byte))
+}
+
+/// The authority of the target, else the Host. If both are sent they must be the same (RFC 9112 §3.2: a client "MUST send a
+/// Host header field … identical to that authority component"). HTTP/1.0 has no Host; the request is then for this machine.
+fn authority(head: &RequestHead) -> Option<&[u8]> {
+    let host = head.headers().get(HOST).map(|value| value.as_bytes());
+    let target = match head.uri.authority() {
+        Some(authority) if head.method != Method::CONNECT => Some(authority.as_str().as_bytes()),
+        _ => None,
+    };
+    match (target, host) {
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => None,
+        (Some(authority), _) | (None, Some(authority)) => Some(authority),
+        (None, None) => Some(b"127.0.0.1"),
+    }
+}
+
+fn within_limits(head: &RequestHead) -> Result<(), Rejection> {
+    // METHOD SP target SP HTTP/1.1 CRLF
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if head.method.as_str().len() + target + 12 > MAX_LINE {
+        return Err(Rejection::Invalid(StatusCode::URI_TOO_LONG));
+    }
+    let mut lines = 0;
+    for (name, value) in head.headers() {
+        lines += 1;
+        // name ":" SP value CRLF
+        if lines > MAX_HEADERS || name.as_str().len() + value.len() + 4 > MAX_LINE {
+            return Err(Rejection::Invalid(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path is invalid: broken percent-encoding or an encoded NUL (RFC 3986 §2.1), or segments that climb above the
+/// root (§5.2.4).
+fn is_invalid_path(path: &str) -> bool {
+    let mut rest = path.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+        match rest.get(at + 1..at + 3) {
+            Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) && hex != b"00" => {
+                rest = &rest[at + 3..];
+            }
+            _ => return true,
+        }
+    }
+    let mut depth = 0;
+    for segment in Cow::from(percent_decode_str(path)).split(|&byte| byte == b'/') {
+        match segment {
+            b"" | b"." => {}
+            b".." if depth == 0 => return true,
+            b".." => depth -= 1,
+            _ => depth += 1,
+        }
+    }
+    false
+}

@@ -1,0 +1,1 @@
+//! What the tests share: HTTP on the wire, the app alone, and nginx with replicas.
