@@ -1,5 +1,5 @@
-//! A platform's file as a tree of values, whatever language it is written in, and how places in it are named:
-//! `http_service.checks.*.path`, where `*` is any one name or place in a list.
+//! Reads a platform's file, in any of their languages, into a tree of values. A place in it has a path such as
+//! `http_service.checks.*.path`, where `*` is any name or index.
 
 use std::{
     collections::BTreeMap,
@@ -14,13 +14,17 @@ use serde_json::Value;
 /// A parsed file.
 #[derive(Clone, Debug)]
 pub struct Document {
+    /// The file's path within the platform's folder.
     pub name: String,
+    /// The tree of values.
     pub content: Value,
 }
 
 impl Document {
+    /// Reads a file of a folder.
+    ///
     /// # Errors
-    /// What is wrong with the file, and where.
+    /// If it can't be read or parsed.
     pub fn read(folder: &Path, name: &str) -> Result<Self, String> {
         let path = folder.join(name);
         let at = |error: &dyn Display| format!("{}: {error}", path.display());
@@ -37,7 +41,7 @@ impl Document {
         Ok(Self { name, content })
     }
 
-    /// The values at the places that the pattern names, each with its place.
+    /// Returns the values at all places of a pattern, with their places.
     pub fn find(&self, pattern: &Pattern) -> Vec<(Place, &Value)> {
         let mut found = vec![(Place::default(), &self.content)];
         for step in &pattern.0 {
@@ -50,7 +54,7 @@ impl Document {
         found
     }
 
-    /// The values that hold no others.
+    /// Returns the values without children, with their places.
     pub fn leaves(&self) -> Vec<(Place, &Value)> {
         let mut leaves = Vec::new();
         let mut todo = vec![(Place::default(), &self.content)];
@@ -64,7 +68,7 @@ impl Document {
         leaves
     }
 
-    /// The value at a place that [`Document::find`] or [`Document::leaves`] gave.
+    /// Returns the value at a place of [`Document::find`] or [`Document::leaves`].
     pub fn at(&mut self, place: &Place) -> &mut Value {
         place
             .0
@@ -92,7 +96,7 @@ fn children<'a>(place: &Place, value: &'a Value) -> Vec<(Place, &'a Value)> {
     }
 }
 
-/// A Dockerfile of one stage: by instruction, its arguments.
+/// Parses a Dockerfile of one stage: arguments by instruction.
 fn instructions(text: &str) -> Value {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -101,7 +105,7 @@ fn instructions(text: &str) -> Value {
         .collect()
 }
 
-/// The object that `service("…", {…})` is given in a file for Railway, whose values are literals or `image("…")`.
+/// Parses the object in `service("…", {…})` of a file for Railway. Its values are literals or `image("…")`.
 fn service(text: &str) -> Result<Value, String> {
     let text: Vec<_> = text
         .lines()
@@ -122,7 +126,7 @@ fn service(text: &str) -> Result<Value, String> {
     json5::from_str(&format!("{{{object}\n}}")).map_err(|error| error.to_string())
 }
 
-/// Where a value stands: the names that lead to it; a number counts from 0 in a list.
+/// The place of a value: the names that lead to it. A number is an index, from 0.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Place(pub Vec<String>);
 
@@ -132,7 +136,7 @@ impl Display for Place {
     }
 }
 
-/// Names of places: of the same length, a name for each step, or `*` for any. A name with dots is in double quotes.
+/// A pattern of places of the same length: a name for each step, or `*` for any. A name with dots is in double quotes.
 #[derive(Clone, Debug)]
 pub struct Pattern(Vec<Step>);
 
@@ -152,6 +156,7 @@ impl Step {
 }
 
 impl Pattern {
+    /// Returns whether the place matches.
     pub fn fits(&self, place: &Place) -> bool {
         self.0.len() == place.0.len()
             && self
@@ -196,12 +201,12 @@ impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::read(&text)
-            .ok_or_else(|| D::Error::custom(format!("{text:?} names no place, such as env.PORT")))
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is not a place such as env.PORT")))
     }
 }
 
-/// Variables, in each of the ways in which platforms write them: `{K: V}`, `{K: {value: V}}`, `[{name: K, value: V}]` (or
-/// `key`), `["K=V"]`.
+/// Reads variables in all notations of the platforms: `{K: V}`, `{K: {value: V}}`, `[{name: K, value: V}]` (or `key`),
+/// `["K=V"]`.
 pub fn variables(value: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -235,7 +240,7 @@ pub fn variables(value: &Value) -> BTreeMap<String, String> {
     }
 }
 
-/// A time: a number of seconds, or a text such as "30s", "2m", "500ms".
+/// Reads a time in seconds: a number, or a text such as "30s", "2m", "500ms".
 pub fn seconds(value: &Value) -> Option<f64> {
     let Some(text) = value.as_str() else {
         return value.as_f64();
@@ -250,8 +255,8 @@ pub fn seconds(value: &Value) -> Option<f64> {
     Some(number.parse::<f64>().ok()? * unit)
 }
 
-/// Memory in bytes: a number with a unit such as `256m`, `512Mi`, `1GB`; a number alone is of bytes, or of MiB if it is
-/// small. None for the name of a plan.
+/// Reads memory in bytes: a number with a unit such as `256m`, `512Mi`, `1GB`. A number without a unit means bytes, or MiB if
+/// it is small. Returns `None` for the name of a plan.
 pub fn bytes(value: &Value) -> Option<f64> {
     let text = value
         .as_str()

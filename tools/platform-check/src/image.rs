@@ -1,13 +1,15 @@
-//! What an image says of itself that a platform would stumble over.
+//! Checks an image's metadata for what would fail on a platform.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::{contract::Contract, rules::Finding};
+use crate::{contract::Contract, rules::Finding};
 
+/// Checks an image of the local engine.
+///
 /// # Errors
-/// Why the image was not looked at.
+/// Why the image could not be checked.
 pub fn findings(name: &str, contract: &Contract) -> Result<Vec<Finding>, String> {
     let output = Command::new("docker")
         .args(["image", "inspect", name])
@@ -15,7 +17,7 @@ pub fn findings(name: &str, contract: &Contract) -> Result<Vec<Finding>, String>
     let output = output.map_err(|error| format!("docker can't be run ({error})"))?;
     if !output.status.success() {
         return Err(
-            "it is not here; `make push IMAGE=…` makes it, and IMAGE=berth-app has what `make up` built looked at".into(),
+            "it does not exist here; `make push IMAGE=…` builds it, and IMAGE=berth-app checks the image of `make up`".into(),
         );
     }
     let images: Vec<Value> =
@@ -30,7 +32,7 @@ pub fn findings(name: &str, contract: &Contract) -> Result<Vec<Finding>, String>
         .collect())
 }
 
-/// What is wrong, and what to do.
+/// Returns each fault with its remedy.
 pub fn faults(image: &Value, contract: &Contract) -> Vec<(String, String)> {
     let config = &image["Config"];
     let platform = &contract.name;
@@ -43,7 +45,7 @@ pub fn faults(image: &Value, contract: &Contract) -> Vec<(String, String)> {
                 "it is for {architecture}, and {platform} runs {}",
                 contract.container.architecture
             ),
-            "`make push` builds for that; on an ARM machine a plain build does not.",
+            "`make push` builds for that architecture; a plain build on an ARM machine does not.",
         );
     }
     let user = config["User"].as_str().unwrap_or_default();
@@ -61,7 +63,7 @@ pub fn faults(image: &Value, contract: &Contract) -> Vec<(String, String)> {
     if !config["ExposedPorts"].is_null() {
         fault(
             "it has an EXPOSE".to_owned(),
-            "Take it out of the Dockerfile: some platforms publish that port, and PORT tells the others.",
+            "Remove it from the Dockerfile: some platforms publish that port, and the others set PORT.",
         );
     }
     for part in ["Entrypoint", "Cmd"] {
@@ -72,16 +74,16 @@ pub fn faults(image: &Value, contract: &Contract) -> Vec<(String, String)> {
         {
             fault(
                 format!("its {} is {command}", part.to_uppercase()),
-                "Write ENTRYPOINT and CMD as lists, as in [\"/berth\"] and [\"serve\"]: the image has no shell, and signals \
-                 would not get past one.",
+                "Write ENTRYPOINT and CMD as lists, as in [\"/app\"] and [\"serve\"]: the image has no shell, and a shell \
+                 would not forward signals.",
             );
         }
     }
     let signal = config["StopSignal"].as_str().unwrap_or("SIGTERM");
     if !["SIGTERM", "SIGINT", "SIGQUIT"].contains(&signal) {
         fault(
-            format!("it asks to be stopped by {signal}"),
-            "Write `STOPSIGNAL SIGTERM` into the Dockerfile: the app would not notice another one.",
+            format!("its stop signal is {signal}"),
+            "Write `STOPSIGNAL SIGTERM` into the Dockerfile: the app ignores other signals.",
         );
     }
     faults

@@ -1,10 +1,5 @@
-//! `make check PLATFORM=fly`: looks over a platform's files, the variables that they set and the image, for what would
-//! have the first deploy fail. Each finding says what to do. IMAGE names another image than the files do.
-//!
-//! usage: check [PLATFORM]
-
-#[path = "platform/mod.rs"]
-mod platform;
+//! `make check PLATFORM=fly`: checks a platform's files, its variables and the image for what would make the first deploy fail.
+//! Each finding names the remedy.
 
 use std::{
     env,
@@ -12,36 +7,46 @@ use std::{
     process::ExitCode,
 };
 
-use platform::{
+use clap::Parser;
+
+use platform_check::{
+    ROOT,
     contract::{self, Contract},
     image,
     rules::{self, Finding},
 };
 
-const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+/// Checks a platform's files, its variables and the image for what would make the first deploy fail
+#[derive(Parser)]
+#[command(after_help = "The environment variable IMAGE names another image than the files do.")]
+struct Arguments {
+    /// The name of a folder in deploy/
+    platform: Option<String>,
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let known = contract::platforms(Path::new(DEPLOY));
-    let outcome = match &arguments[..] {
-        [platform] if known.contains(platform) => check(platform),
-        [unknown] => Err(format!(
+    let platform = Arguments::parse().platform;
+    let deploy = Path::new(ROOT).join("deploy");
+    let known = contract::platforms(&deploy);
+    let outcome = match platform {
+        Some(platform) if known.contains(&platform) => check(&deploy, &platform),
+        Some(unknown) => Err(format!(
             "There is no deploy/{unknown}. PLATFORM is one of: {}",
             known.join(", ")
         )),
-        _ => Err(format!(
+        None => Err(format!(
             "Which platform? make check PLATFORM=…, one of: {}",
             known.join(", ")
         )),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("berth: {error}");
+        eprintln!("platform-check: {error}");
         ExitCode::from(2)
     })
 }
 
-fn check(platform: &str) -> Result<ExitCode, String> {
-    let folder: PathBuf = [DEPLOY, platform].iter().collect();
+fn check(deploy: &Path, platform: &str) -> Result<ExitCode, String> {
+    let folder: PathBuf = deploy.join(platform);
     let contract = Contract::read(&folder)?;
     let documents = contract.documents(&folder)?;
     let mut findings = rules::findings(&contract, &documents);
@@ -52,10 +57,10 @@ fn check(platform: &str) -> Result<ExitCode, String> {
     let name = named.as_deref().unwrap_or("berth-app");
     match image::findings(name, &contract) {
         Ok(found) => {
-            println!("looked at: the image {name}");
+            println!("checked: the image {name}");
             findings.extend(found);
         }
-        Err(why) => println!("not looked at: the image {name}: {why}"),
+        Err(why) => println!("not checked: the image {name}: {why}"),
     }
     for Finding {
         place,
@@ -69,10 +74,10 @@ fn check(platform: &str) -> Result<ExitCode, String> {
     let files = files.join(", ");
     match findings.len() {
         0 => println!(
-            "deploy/{platform} ({files}): nothing found that {} would stumble over",
+            "deploy/{platform} ({files}): nothing found that would fail on {}",
             contract.name
         ),
-        number => println!("deploy/{platform} ({files}): {number} to mend"),
+        number => println!("deploy/{platform} ({files}): {number} to correct"),
     }
     Ok(ExitCode::from(u8::from(!findings.is_empty())))
 }

@@ -1,34 +1,41 @@
-//! What goes wrong at a first deploy, found in the files: each finding says where, what, and what to do.
+//! Finds in the files what would make a first deploy fail. Each finding has the place, the fault and the remedy.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+use app::settings::Settings;
 use berth::{
-    config::{Address, Config, LogFormat, Seconds},
-    health,
-    hosts::Authority,
-    proxies::{Client, Scheme},
+    http::{
+        forwarded::{Client, Scheme},
+        health_paths::{READY, is_health_path},
+        host::Authority,
+    },
+    settings::values::{Address, LogFormat, Seconds},
 };
 use serde_json::Value;
 
-use super::{
+use crate::{
+    ROOT,
     contract::{Contract, Fact, File, Probe},
     document::{self, Document, Place},
 };
 
-/// Left to whoever stops the app, beside its own time.
+/// Seconds between the app's own time to stop and the kill.
 const RESERVE: f64 = 2.0;
-/// A client, as in the documentation's networks (RFC 5737).
+/// A client's address, of the networks for documentation (RFC 5737).
 pub const CLIENT: &str = "198.51.100.7";
 
-/// One thing to mend.
+/// One fault.
 #[derive(Debug)]
 pub struct Finding {
+    /// The file, and the place in it.
     pub place: String,
+    /// What is wrong.
     pub fault: String,
+    /// What to do.
     pub remedy: String,
 }
 
-/// What only the sample may have in a name, an address or an account.
+/// Text that marks a name, an address or an account as the sample's.
 const SAMPLES: [&str; 4] = ["example", "192.0.2.", "123456789012", ACCOUNT];
 const ACCOUNT: &str = "SUBSCRIPTION";
 /// The sample's name for the app.
@@ -42,7 +49,7 @@ fn is_sample(contract: &Contract, text: &str) -> bool {
     SAMPLES.iter().any(|sample| text.contains(sample))
 }
 
-/// What the sample's values would have to be replaced by: names and hosts of yours.
+/// Finds the sample's values, which the user has to replace by their own names and hosts.
 pub fn samples(contract: &Contract, documents: &[Document]) -> Vec<Finding> {
     let all = documents.iter().flat_map(|document| {
         let leaves = document.leaves().into_iter();
@@ -50,19 +57,19 @@ pub fn samples(contract: &Contract, documents: &[Document]) -> Vec<Finding> {
     });
     let is_left = |place: &Place, value: &Value| {
         let text = value.as_str().unwrap_or_default();
-        // An account is in keys, too.
+        // An account can be a key, too.
         place.to_string().contains(ACCOUNT) || is_sample(contract, text)
     };
     all.filter(|(_, place, value)| is_left(place, value))
         .map(|(document, place, value)| Finding {
             place: at(document, &place),
             fault: format!("{value} is the sample's"),
-            remedy: "Put in your own name; the README beside the file says which.".into(),
+            remedy: "Write your own name; the README beside the file says which.".into(),
         })
         .collect()
 }
 
-/// The image that the files name, as far as they name it in one piece.
+/// Returns the image that the files name, if they name it in one value.
 pub fn image(contract: &Contract, documents: &[Document]) -> Option<String> {
     let mut files = contract.file.iter().zip(documents);
     files.find_map(|(file, document)| {
@@ -72,7 +79,7 @@ pub fn image(contract: &Contract, documents: &[Document]) -> Option<String> {
     })
 }
 
-/// What is wrong with the files of a platform.
+/// Finds the faults in the files of a platform.
 pub fn findings(contract: &Contract, documents: &[Document]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, document) in contract.file.iter().zip(documents) {
@@ -83,9 +90,9 @@ pub fn findings(contract: &Contract, documents: &[Document]) -> Vec<Finding> {
                 if found.is_empty() {
                     findings.push(Finding {
                         place: format!("{}: {pattern}", document.name),
-                        fault: "it is not there".into(),
+                        fault: "it is missing".into(),
                         remedy: format!(
-                            "Put it back, so that {} knows {}.",
+                            "Add it, so that {} knows {}.",
                             contract.name,
                             meaning(*fact)
                         ),
@@ -104,7 +111,7 @@ pub fn findings(contract: &Contract, documents: &[Document]) -> Vec<Finding> {
             }
         }
     }
-    // Each of the files that set variables is a way to deploy by itself.
+    // Each file with variables is a way to deploy of its own.
     let files = contract.file.iter().zip(documents);
     let mut setting: Vec<_> = files
         .filter(|(file, _)| file.says.contains_key(&Fact::Variables))
@@ -126,12 +133,12 @@ fn at(document: &Document, place: &Place) -> String {
 
 fn meaning(fact: Fact) -> &'static str {
     match fact {
-        Fact::Port => "where to look for the app",
-        Fact::Variables => "what to configure the app with",
-        Fact::Probe => "how to tell whether the app is ready",
+        Fact::Port => "the app's port",
+        Fact::Variables => "the app's variables",
+        Fact::Probe => "how to check whether the app is ready",
         Fact::Grace => "how long the app may take to stop",
-        Fact::Signal => "how to ask the app to stop",
-        Fact::Image | Fact::Tag => "what to run",
+        Fact::Signal => "how to stop the app",
+        Fact::Image | Fact::Tag => "the image",
         Fact::Memory => "how much memory the app may have",
     }
 }
@@ -149,7 +156,7 @@ fn unknown_keys(file: &File, document: &Document, findings: &mut Vec<Finding>) {
             .min_by_key(|key| strsim::osa_distance(key, &text));
         findings.push(Finding {
             place: at(document, &place),
-            fault: "no such key is known".into(),
+            fault: "this key is unknown".into(),
             remedy: format!(
                 "Did you mean {}? If the key is right, add it to `keys` in contract.toml.",
                 near.unwrap_or_default()
@@ -158,7 +165,7 @@ fn unknown_keys(file: &File, document: &Document, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What is wrong with one value by itself.
+/// Returns the fault of a single value, if it has one, and the remedy.
 fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, String)> {
     let text = value
         .as_str()
@@ -168,8 +175,8 @@ fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, Stri
             let port = contract.container.port;
             (text != port.to_string()).then(|| {
                 (
-                    format!("the router would look at port {text}, and the app listens on {port}"),
-                    format!("Write {port}, or change PORT, this and contract.toml together."),
+                    format!("the router would use port {text}, but the app listens on {port}"),
+                    format!("Write {port}, or change PORT, this value and contract.toml together."),
                 )
             })
         }
@@ -177,8 +184,12 @@ fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, Stri
             let path = text.split_once('?').map_or(text.as_str(), |(path, _)| path);
             (!is_health_path(path)).then(|| {
                 (
-                    format!("{text} is no health path: it would be refused for its Host, or not be found"),
-                    format!("Write {}: probes are answered there before the check of the host.", health::READY),
+                    format!(
+                        "{text} is not a health path: the app would reject its Host, or answer 404"
+                    ),
+                    format!(
+                        "Write {READY}: the app answers probes there before it checks the host."
+                    ),
                 )
             })
         }
@@ -187,19 +198,19 @@ fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, Stri
             match document::seconds(value) {
                 Some(seconds) if seconds == declared => None,
                 Some(_) => Some((
-                    format!("{text} is not the {declared} s that contract.toml is tested with"),
-                    "Change both; it has to be DRAIN_SECONDS, SHUTDOWN_SECONDS and 2 s more."
+                    format!("{text} is not the {declared} s of contract.toml, which is tested"),
+                    "Change both; it must be the sum of DRAIN_SECONDS, SHUTDOWN_SECONDS and 2 s."
                         .into(),
                 )),
                 None => Some((
-                    format!("{text} is no time"),
+                    format!("{text} is not a time"),
                     "Write seconds, such as 30.".into(),
                 )),
             }
         }
         Fact::Signal => (text != "SIGTERM").then(|| {
             (
-                format!("the app would be asked to stop by {text}"),
+                format!("the app would get {text} as its stop signal"),
                 "Write SIGTERM.".into(),
             )
         }),
@@ -229,22 +240,18 @@ fn fault(fact: Fact, value: &Value, contract: &Contract) -> Option<(String, Stri
     }
 }
 
-fn is_health_path(path: &str) -> bool {
-    health::LIVE.contains(&path) || path == health::READY
-}
-
 fn is_moving(tag: &str) -> bool {
     tag.is_empty() || tag == "latest"
 }
 
 fn unpinned(image: &str) -> (String, String) {
     (
-        format!("{image} can be another image tomorrow"),
+        format!("{image} is not pinned, and can be another image tomorrow"),
         "Pin it: a version, or the digest that `make push` prints.".to_owned(),
     )
 }
 
-/// The variables that the files set, with references to the platform's own (`${NAME}`) as the platform fills them in.
+/// Returns the variables that the files set. References to the platform's variables (`${NAME}`) are replaced.
 pub fn of_files(contract: &Contract, documents: &[Document]) -> BTreeMap<String, String> {
     let files = contract.file.iter().zip(documents);
     files
@@ -266,16 +273,16 @@ fn of_file(contract: &Contract, file: &File, document: &Document) -> BTreeMap<St
     all
 }
 
-/// What is wrong with the configuration that the variables of the image, the platform and the file make.
+/// Finds the faults in the settings that the variables of the image, the platform and the file give.
 fn in_force(contract: &Contract, file: &File, document: &Document) -> Vec<Finding> {
     let finding = |(fault, remedy): (String, String)| Finding {
         place: format!("{}: the variables", document.name),
         fault,
         remedy,
     };
-    // As in the Dockerfile; the folder is the one of this machine.
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
-    let image = [("BIND", "[::]:8080"), ("STATIC_DIR", folder)];
+    // As in the Dockerfile, but with the folder on this machine.
+    let folder = format!("{ROOT}/static");
+    let image = [("BIND", "[::]:8080"), ("STATIC_DIR", &folder)];
     let image = image.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut variables = BTreeMap::from(image);
     variables.extend(contract.container.variables.clone());
@@ -286,42 +293,46 @@ fn in_force(contract: &Contract, file: &File, document: &Document) -> Vec<Findin
     let variables = variables
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()));
-    match Config::load(variables) {
-        Ok((config, warnings)) => {
+    match Settings::load(variables) {
+        Ok((settings, warnings)) => {
             let odd = warnings
                 .iter()
-                .map(|it| (it.to_string(), "Mend it in the file.".to_owned()));
-            odd.chain(contradictions(contract, &config, names_own))
+                .map(|it| (it.to_string(), "Correct it in the file.".to_owned()));
+            odd.chain(contradictions(contract, &settings, names_own))
                 .map(finding)
                 .collect()
         }
         Err(mistakes) => vec![finding((
             mistakes.to_string(),
-            "Mend them in the file.".into(),
+            "Correct them in the file.".into(),
         ))],
     }
 }
 
-/// Where the configuration does not fit what the platform does. The host is the sample's, and says nothing where the file
-/// `names_own`.
-fn contradictions(contract: &Contract, config: &Config, names_own: bool) -> Vec<(String, String)> {
+/// Finds the settings that contradict what the platform does. Skips the host where the file `names_own`, since the contract has
+/// the sample's.
+fn contradictions(
+    contract: &Contract,
+    settings: &Settings,
+    names_own: bool,
+) -> Vec<(String, String)> {
     let (router, platform) = (&contract.router, &contract.name);
     let mut found = Vec::new();
     let mut say = |fault: String, remedy: String| found.push((fault, remedy));
 
-    match &config.bind {
+    match &settings.bind {
         Address::Tcp(address) => {
             if address.ip().to_canonical().is_loopback() {
                 say(
-                    format!("the app would listen on {address}, where no router can reach it"),
-                    "Leave BIND out: the image listens on every address.".into(),
+                    format!("the app would listen on {address}, which no router can reach"),
+                    "Remove BIND: the image listens on every address.".into(),
                 );
             }
             let port = contract.container.port;
             if address.port() != port {
                 say(
                     format!(
-                        "the app would listen on port {}, and {platform} looks at {port}",
+                        "the app would listen on port {}, but {platform} uses {port}",
                         address.port()
                     ),
                     format!("Set PORT to {port}, or leave it to {platform}."),
@@ -330,43 +341,40 @@ fn contradictions(contract: &Contract, config: &Config, names_own: bool) -> Vec<
         }
         Address::Unix(_) => say(
             format!(
-                "BIND={} and PORT is ignored: {platform} asks over TCP",
-                config.bind
+                "BIND={} ignores PORT, but {platform} connects over TCP",
+                settings.bind
             ),
-            "Leave BIND out.".into(),
+            "Remove BIND.".into(),
         ),
     }
 
     let host = Authority::parse(&router.host);
-    if !names_own && !host.is_ok_and(|host| config.allowed_hosts.allows(&host)) {
+    if !names_own && !host.is_ok_and(|host| settings.allowed_hosts.allows(&host)) {
         say(
             format!(
-                "{} is not allowed, and that is how {platform} calls the app: everyone would get 404",
+                "{} is not allowed, but {platform} sends that host: all clients would get 404",
                 router.host
             ),
-            format!(
-                "Set ALLOWED_HOSTS to {}, and your own domains.",
-                router.host
-            ),
+            format!("Set ALLOWED_HOSTS to {} and your own domains.", router.host),
         );
     }
 
-    let budget = seconds(config.drain_seconds) + seconds(config.shutdown_seconds) + RESERVE;
+    let budget = seconds(settings.drain_seconds) + seconds(settings.shutdown_seconds) + RESERVE;
     if contract.stop.grace_seconds < budget {
         say(
             format!(
-                "the app may take {budget} s to stop, and is killed after {} s",
+                "the app may take {budget} s to stop, but is killed after {} s",
                 contract.stop.grace_seconds
             ),
             "Lower DRAIN_SECONDS or SHUTDOWN_SECONDS, or raise the time in the file.".into(),
         );
     }
 
-    let kept = seconds(config.keep_alive);
+    let kept = seconds(settings.keep_alive);
     if router.idle_seconds > 0.0 && kept > 0.0 && kept <= router.idle_seconds {
         say(
             format!(
-                "the router keeps idle connections for {} s, and the app for {kept} s: some requests would fail",
+                "the router keeps idle connections for {} s, but the app for {kept} s: some requests would fail",
                 router.idle_seconds
             ),
             format!("Set KEEP_ALIVE to more than {}.", router.idle_seconds),
@@ -375,17 +383,17 @@ fn contradictions(contract: &Contract, config: &Config, names_own: bool) -> Vec<
 
     let peer: IpAddr = router.address.parse().expect("the router's address");
     let header = |name: &str| router.header(name, CLIENT, "", "id");
-    let [client, scheme] = [config.client_header.name().as_str(), "x-forwarded-proto"]
+    let [client, scheme] = [settings.client_header.name().as_str(), "x-forwarded-proto"]
         .map(|name| header(name).unwrap_or_default());
-    let told = config.trusted_proxies.client(
+    let told = settings.trusted_proxies.client(
         Some(peer),
         [client.as_bytes()].into_iter(),
         [scheme.as_bytes()].into_iter(),
     );
-    if !config.trusted_proxies.trusts(Some(peer)) {
+    if !settings.trusted_proxies.trusts(Some(peer)) {
         say(
             format!(
-                "the router, at {peer}, is not trusted: its address would be taken for every client's"
+                "the router, at {peer}, is not trusted: the app would take its address for the client's"
             ),
             "Set TRUSTED_PROXIES to private, or to its network.".into(),
         );
@@ -396,24 +404,27 @@ fn contradictions(contract: &Contract, config: &Config, names_own: bool) -> Vec<
         })
     {
         say(
-            format!("{} does not name the client here", config.client_header),
             format!(
-                "Set CLIENT_HEADER to one of these that does: {}.",
+                "{} has no client address on this platform",
+                settings.client_header
+            ),
+            format!(
+                "Set CLIENT_HEADER to one of these that has: {}.",
                 names(&router.headers)
             ),
         );
     }
-    let id = config.request_id_header.0.as_ref();
+    let id = settings.request_id_header.0.as_ref();
     let id = id.map(|header| header.name().as_str());
     match router.request_id.as_str() {
         "" if id.is_some() => say(
-            format!("{platform} gives no id to a request, so a client could choose it"),
+            format!("{platform} sends no request ids, so a client could choose them"),
             "Set REQUEST_ID_HEADER to none.".into(),
         ),
         "" => {}
         given if id.is_none_or(|id| !id.eq_ignore_ascii_case(given)) => say(
-            format!("{platform} gives a request's id in {given}"),
-            format!("Set REQUEST_ID_HEADER to {given}, for its logs and the app's to agree."),
+            format!("{platform} sends the request's id in {given}"),
+            format!("Set REQUEST_ID_HEADER to {given}, so that its logs and the app's agree."),
         ),
         _ => {}
     }
@@ -421,11 +432,11 @@ fn contradictions(contract: &Contract, config: &Config, names_own: bool) -> Vec<
         && !is_health_path(path)
     {
         say(
-            format!("the probe asks for {path}"),
-            format!("Have it ask for {}.", health::READY),
+            format!("the probe requests {path}"),
+            format!("Set its path to {READY}."),
         );
     }
-    if !matches!(config.log_format, LogFormat::Json) {
+    if !matches!(settings.log_format, LogFormat::Json) {
         say(
             "the log is text".to_owned(),
             format!("Set LOG_FORMAT to json, so that {platform} can search its fields."),
