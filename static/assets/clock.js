@@ -7,8 +7,9 @@ const PATIENCE = 5000;
 const LONGEST_WAIT = 5000;
 /** Answers that the bars show. */
 const RECENT = 60;
-/** Answers in a row from other replicas, times the number of replicas, until one counts as quiet or gone; and the minimum. */
+/** Rounds of answers without one replica, until it counts as quiet, and as gone. A round is an answer for each replica. */
 const [QUIET_ROUNDS, GONE_ROUNDS] = [2, 4];
+/** The fewest answers of a round. */
 const FEWEST = 4;
 /** Replicas that are gone, and events, that are still shown. */
 const MOST_GONE = 4;
