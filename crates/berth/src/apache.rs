@@ -217,7 +217,10 @@ pub fn watch_replicas() -> io::Result<()> {
         let members = balancer_members(&resolve());
         // Without an answer of the DNS, the known replicas may still be there.
         if !members.is_empty() && members != written {
-            fs::write(&path, &members)?;
+            // httpd may be reading it.
+            let new = path.with_extension("new");
+            fs::write(&new, &members)?;
+            fs::rename(new, &path)?;
             written = members;
             // A graceful reload.
             let _ = kill_process(httpd, Signal::USR1);
