@@ -30,8 +30,8 @@ pub const WATCH_COMMAND: &str = "watch-replicas";
 
 const HTTPD: &str = "/usr/local/apache2/bin/httpd";
 const HTTPD_CONF: &str = "/etc/berth/httpd.conf";
-/// httpd's own options that print something and serve nothing.
-const CHECKS: [&str; 6] = ["-t", "-v", "-V", "-l", "-L", "-h"];
+/// httpd's own options that check, print or signal something, and serve nothing.
+const ONE_SHOT: [&str; 9] = ["-k", "-t", "-S", "-M", "-v", "-V", "-l", "-L", "-h"];
 
 /// The replicas, by their name in the container's DNS.
 const REPLICAS: (&str, u16) = ("app", 8080);
@@ -111,7 +111,7 @@ fn prepare(options: &Options, arguments: &[&str]) -> Result<Command, Error> {
     config::write_files(&files).map_err(|error| Error::Config(config::Error::Write(error)))?;
     let mut httpd = Command::new(HTTPD);
     httpd.args(["-f", HTTPD_CONF]);
-    if !arguments.iter().any(|it| CHECKS.contains(it)) {
+    if !arguments.iter().any(|it| ONE_SHOT.contains(it)) {
         let start = env::current_exe().and_then(|binary| {
             let mut watch = Command::new(binary);
             watch.arg(WATCH_COMMAND).process_group(0).spawn()

@@ -28,8 +28,8 @@ pub const DRAIN: &str = "include /etc/nginx/drain.conf;\n";
 const BACKLOG: u32 = 4096;
 /// The replicas, by their name in the container's DNS.
 const REPLICAS: &str = "app:8080";
-/// Seconds until nginx has asked the DNS again.
-const RESOLVE_INTERVAL: u128 = 2;
+/// nginx asks the DNS again after this time: one second after the answer's lifetime of `valid=1s`.
+pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The values that nginx needs.
 #[derive(Clone, Debug)]
@@ -282,11 +282,10 @@ fn resolver(resolv_conf: &str) -> String {
 fn replicas(options: &Options) -> String {
     let servers = match &options.app {
         Some(socket) => format!("server {socket};\n"),
-        // One failure takes a replica out of turn: for the time of its drain, and until the resolver's news arrive. The
-        // second line has the same replicas once more, for when all of them are out of turn.
+        // One failure takes a replica out of turn. The second line has the same replicas once more, for when all of them are
+        // out of turn.
         None => {
-            let whole_seconds = options.drain_time.as_millis().div_ceil(1000);
-            let fail_timeout = whole_seconds + RESOLVE_INTERVAL;
+            let fail_timeout = fail_timeout(options.drain_time).as_secs();
             format!(
                 "server {REPLICAS} resolve fail_timeout={fail_timeout}s;\n\
                  server {REPLICAS} resolve backup max_fails=0;\n"
@@ -294,6 +293,12 @@ fn replicas(options: &Options) -> String {
         }
     };
     servers + &format!("keepalive {};\n", options.max_requests)
+}
+
+/// How long one failure takes a replica out of turn: for its drain in whole seconds, and until nginx asks the DNS again.
+pub fn fail_timeout(drain_time: Duration) -> Duration {
+    let drain_time = Duration::from_secs((drain_time + Duration::from_millis(999)).as_secs());
+    drain_time + RESOLVE_INTERVAL
 }
 
 #[cfg(test)]

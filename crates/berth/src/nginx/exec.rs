@@ -16,8 +16,8 @@ use super::{
 };
 use crate::process::sched_batch;
 
-/// nginx's own options that print something and serve nothing.
-const CHECKS: [&str; 6] = ["-t", "-T", "-v", "-V", "-h", "-?"];
+/// nginx's own options that check, print or signal something, and serve nothing.
+const ONE_SHOT: [&str; 7] = ["-s", "-t", "-T", "-v", "-V", "-h", "-?"];
 
 /// Why nginx does not run.
 #[derive(Debug)]
@@ -60,8 +60,8 @@ impl Display for Error {
     }
 }
 
-/// Writes the includes, then replaces this process by nginx with `arguments`. Returns only if that fails. With `-t` or
-/// another of nginx's options that serve nothing, nginx gets `arguments` alone, and there is no relay.
+/// Writes the includes, then replaces this process by nginx with `arguments`. Returns only if that fails. With `-t`,
+/// `-s reload` or another of nginx's options that serve nothing, nginx gets `arguments` alone, and there is no relay.
 pub fn exec(options: &Options, arguments: &[&str]) -> Error {
     match prepare(options, arguments) {
         Ok(mut nginx) => Error::Nginx(nginx.exec()),
@@ -71,8 +71,7 @@ pub fn exec(options: &Options, arguments: &[&str]) -> Error {
 
 fn prepare(options: &Options, arguments: &[&str]) -> Result<Command, Error> {
     config::write(options).map_err(Error::Config)?;
-    let is_check = |it: &&str| CHECKS.iter().any(|check| it.starts_with(check));
-    let mut nginx = match arguments.iter().any(is_check) {
+    let mut nginx = match arguments.iter().any(|it| ONE_SHOT.contains(it)) {
         true => Command::new("nginx"),
         false => serving().map_err(Error::Relay)?.0,
     };
