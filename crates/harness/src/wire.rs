@@ -15,9 +15,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// One answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
+    /// `HTTP/1.1` or `HTTP/1.0`.
     pub version: String,
+    /// Its status.
     pub status: u16,
+    /// Its headers, in order.
     pub headers: Vec<(String, String)>,
+    /// Its body, without the framing.
     pub body: Vec<u8>,
 }
 
@@ -33,6 +37,7 @@ impl Reply {
         first
     }
 
+    /// Its body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

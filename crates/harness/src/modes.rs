@@ -11,13 +11,15 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use super::{
+use crate::{
     Bundle, Solo, Stack,
     bundle::{self, BARE},
     container::{Container, nginx_image},
+    skip,
     stack::works,
 };
 
+/// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The app alone.
@@ -31,16 +33,28 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The modes that answer alike.
     pub const ALL: [Self; 3] = [Self::Solo, Self::Stack, Self::Bundle];
     /// And the one that differs where the tables say so.
     pub const AND_APACHE: [Self; 4] = [Self::Solo, Self::Stack, Self::Bundle, Self::Apache];
 
+    /// As cases are named.
     pub fn name(self) -> &'static str {
         match self {
             Self::Solo => "solo",
             Self::Stack => "stack",
             Self::Bundle => "bundle",
             Self::Apache => "apache",
+        }
+    }
+
+    /// The images that it needs; the app alone needs none, unless the site is another.
+    pub fn images(self) -> &'static [&'static str] {
+        match self {
+            Self::Solo => &[],
+            Self::Stack => STACK,
+            Self::Bundle => &["berth-bundle"],
+            Self::Apache => &["berth-apache", "berth-app"],
         }
     }
 }
@@ -51,8 +65,8 @@ pub const APACHE: &str = "docker-compose.yml:deploy/compose/apache.yml";
 /// The servers, as far as they have been needed.
 pub struct Modes {
     variables: Vec<(&'static str, String)>,
-    /// The folder that has what is to be in the place of the site.
-    site: Option<PathBuf>,
+    /// The folder of another site, and the Compose file that mounts it.
+    site: Option<(PathBuf, String)>,
     solo: OnceLock<Alone>,
     stack: OnceLock<Stack>,
     bundle: OnceLock<Bundle>,
@@ -80,14 +94,19 @@ impl Modes {
         }
     }
 
-    /// The images, with `variables` and with the folders of `site` in the place of theirs.
-    pub fn with_site(variables: Vec<(&'static str, String)>, site: &Path) -> Self {
+    /// The images, with `variables` and with the folders of `site` in the place of theirs; `compose_file` mounts them.
+    pub fn with_site(
+        variables: Vec<(&'static str, String)>,
+        site: &Path,
+        compose_file: &str,
+    ) -> Self {
         Self {
-            site: Some(site.to_owned()),
+            site: Some((site.to_owned(), compose_file.to_owned())),
             ..Self::new(variables)
         }
     }
 
+    /// Where it listens; starts it if it is not running.
     pub fn address(&self, mode: Mode) -> SocketAddr {
         match mode {
             Mode::Solo => match self.solo() {
@@ -146,12 +165,13 @@ impl Modes {
         })
     }
 
+    /// nginx with replicas; starts it if it is not running.
     pub fn stack(&self) -> &Stack {
         self.stack.get_or_init(|| match &self.site {
             None => Stack::start(&[]),
-            Some(site) => {
-                let files = "docker-compose.yml:tests/parity.yml";
-                self.stacked("nginx", files, site)
+            Some((site, file)) => {
+                let files = format!("docker-compose.yml:{file}");
+                self.stacked("nginx", &files, site)
             }
         })
     }
@@ -159,9 +179,9 @@ impl Modes {
     fn apache(&self) -> &Stack {
         self.apache.get_or_init(|| match &self.site {
             None => Stack::behind("apache", &[("COMPOSE_FILE", APACHE)]),
-            Some(site) => {
-                let files = "docker-compose.yml:tests/parity.yml:deploy/compose/apache.yml";
-                self.stacked("apache", files, site)
+            Some((site, file)) => {
+                let files = format!("docker-compose.yml:{file}:deploy/compose/apache.yml");
+                self.stacked("apache", &files, site)
             }
         })
     }
@@ -187,7 +207,7 @@ impl Modes {
 
     /// For a container by itself: the variables, and the folders of the site.
     fn options(&self) -> Vec<String> {
-        let Some(site) = &self.site else {
+        let Some((site, _)) = &self.site else {
             return Vec::new();
         };
         let variables = self.variables.iter();
@@ -207,16 +227,49 @@ impl Modes {
     }
 }
 
+/// What a case does with the servers.
 pub type Check = Box<dyn FnOnce(&Modes) -> Result<(), Failed> + Send>;
 
 /// One case in one mode.
 pub struct Case {
+    /// Its name, without the mode's.
     pub name: String,
+    /// The mode that it runs in.
     pub mode: Mode,
+    /// What it does.
     pub check: Check,
 }
 
-/// Runs the cases, then `afterwards` on what is still running, then takes everything down.
+/// The cases as trials. Those whose images are missing are skipped.
+pub fn trials(modes: &Arc<Modes>, cases: Vec<Case>) -> Vec<Trial> {
+    let used = |mode: Mode| cases.iter().any(|case| case.mode == mode);
+    let missing: Vec<(Mode, String)> = Mode::AND_APACHE
+        .into_iter()
+        .filter(|mode| used(*mode))
+        .filter_map(|mode| Some((mode, why_not(mode.images())?)))
+        .collect();
+    let trial = |Case { name, mode, check }| {
+        let name = format!("{}: {name}", mode.name());
+        match missing.iter().find(|(it, _)| *it == mode) {
+            Some((_, why)) => skip::skipped(name, why.clone()),
+            None => {
+                let modes = Arc::clone(modes);
+                skip::trial(name, move || check(&modes))
+            }
+        }
+    };
+    cases.into_iter().map(trial).collect()
+}
+
+/// Stops the servers. Trials that have run may hold them a moment longer than their result.
+pub fn take_down(modes: Arc<Modes>) {
+    while Arc::strong_count(&modes) > 1 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(modes);
+}
+
+/// Runs the cases as a program of its own, then `afterwards` on what is still running, then takes everything down.
 pub fn run(
     modes: Modes,
     cases: Vec<Case>,
@@ -225,40 +278,13 @@ pub fn run(
     let mut arguments = Arguments::from_args();
     // Most of a case is waiting.
     arguments.test_threads.get_or_insert(16);
-    let without_stack = why_not(STACK);
-    if let Some(why) = &without_stack {
-        eprintln!("nginx with replicas is not tested: {why}; run `make test`");
-    }
-    let without_bundle = why_not(BUNDLE);
-    if let Some(why) = &without_bundle {
-        eprintln!("the bundle is not tested: {why}; run `make test`");
-    }
-    let without_apache = why_not(&["berth-apache", "berth-app"]);
-    if let Some(why) = &without_apache {
-        eprintln!("Apache is not tested: {why}; run `make test`");
-    }
     let modes = Arc::new(modes);
-    let trials = cases.into_iter().map(|Case { name, mode, check }| {
-        let modes = Arc::clone(&modes);
-        Trial::test(format!("{}: {name}", mode.name()), move || check(&modes)).with_ignored_flag(
-            match mode {
-                Mode::Solo => false,
-                Mode::Stack => without_stack.is_some(),
-                Mode::Bundle => without_bundle.is_some(),
-                Mode::Apache => without_apache.is_some(),
-            },
-        )
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let conclusion = libtest_mimic::run(&arguments, trials(&modes, cases));
     let verdict = afterwards(&modes);
     if let Err(fault) = &verdict {
         eprintln!("{fault}");
     }
-    // Whoever holds the last reference stops the servers: it must be us, for the process to outlive them.
-    while Arc::strong_count(&modes) > 1 {
-        thread::sleep(Duration::from_millis(1));
-    }
-    drop(modes);
+    take_down(modes);
     if conclusion.has_failed() || verdict.is_err() {
         ExitCode::from(101)
     } else {
@@ -266,26 +292,15 @@ pub fn run(
     }
 }
 
-/// The arguments of a program of scenarios that each put a stack under load, and whether there can be no stack.
-pub fn one_at_a_time() -> (Arguments, bool) {
-    let mut arguments = Arguments::from_args();
-    // Two stacks under load would measure each other.
-    arguments.test_threads = Some(1);
-    let without_stack = why_not(STACK);
-    if let Some(why) = &without_stack {
-        eprintln!("nothing is tried: {why}; run `make test`");
-    }
-    (arguments, without_stack.is_some())
-}
-
-/// The images that a mode needs.
-const STACK: &[&str] = &["berth-nginx", "berth-app"];
-const BUNDLE: &[&str] = &["berth-bundle"];
+/// The images of nginx with replicas.
+pub const STACK: &[&str] = &["berth-nginx", "berth-app"];
 
 /// What is missing for containers of these images, if anything is.
 pub fn why_not(images: &[&str]) -> Option<String> {
-    if !works(&["compose", "version"]) || !works(&["info"]) {
-        Some("Docker with its compose plugin is not there".into())
+    if images.is_empty() {
+        None
+    } else if !works(&["compose", "version"]) || !works(&["info"]) {
+        Some("Docker with its Compose plugin is not there".into())
     } else if !works(&[&["image", "inspect"], images].concat()) {
         Some(format!("not there: {}", images.join(", ")))
     } else {

@@ -1,30 +1,55 @@
 //! The app alone: the real binary on a free port of this machine.
 
 use std::{
+    env,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use super::{root, wire::PATIENCE};
+use crate::{root, wire::PATIENCE};
 
-/// A `BIND` that any program can have.
+/// A `BIND` with a port that the system chooses.
 pub const FREE: &str = "127.0.0.1:0";
 
 /// A running app; it ends when this is dropped.
 pub struct Solo {
+    /// Where it listens.
     pub address: SocketAddr,
     process: Running,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
 }
 
-/// The binary, with nothing of this process's environment but what `variables` say.
-pub fn berth(variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+/// The path of the app's binary: `APP_BINARY`, or what `cargo build` put beside this program or into `target/debug`.
+pub fn binary() -> PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        if let Some(path) = env::var_os("APP_BINARY") {
+            return path.into();
+        }
+        let program = env::current_exe().expect("the path of this program");
+        let beside = program.ancestors().skip(1).take(2);
+        let mut places = beside.map(|folder| folder.join("app"));
+        let beside = places.find(|path| path.is_file());
+        let binary = beside.unwrap_or_else(|| root().join("target/debug/app"));
+        let path = binary.display();
+        assert!(
+            binary.is_file(),
+            "{path} is not there: run `cargo build` first, or set APP_BINARY"
+        );
+        binary
+    };
+    BINARY.get_or_init(find).clone()
+}
+
+/// A command of the app's binary, with `variables` as its whole environment.
+pub fn app(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
     command
         .current_dir(root())
         .env_clear()
@@ -36,7 +61,7 @@ pub fn berth(variables: &[(&str, &str)]) -> Command {
 impl Solo {
     /// Starts it with `variables` and waits until it says that it listens.
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        let mut command = berth(&[]);
+        let mut command = app(&[]);
         Self::run(command.env("BIND", FREE).envs(variables.iter().copied()))
     }
 
@@ -106,6 +131,7 @@ impl Solo {
 pub struct Running(pub Child);
 
 impl Running {
+    /// Starts the command; panics if it can't be started.
     pub fn start(command: &mut Command) -> Self {
         Self(command.spawn().expect("the command starts"))
     }
@@ -134,7 +160,9 @@ impl Drop for Running {
 pub struct Outcome {
     /// Its exit code; none if it had to be killed.
     pub code: Option<i32>,
+    /// What it printed.
     pub stdout: String,
+    /// What it wrote to standard error.
     pub stderr: String,
 }
 

@@ -9,11 +9,13 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::root;
+use crate::root;
 
 /// A running stack; it is taken down when this is dropped.
 pub struct Stack {
+    /// Its Compose project.
     pub project: String,
+    /// Where nginx's port is published.
     pub address: SocketAddr,
     /// The service in front.
     pub proxy: &'static str,

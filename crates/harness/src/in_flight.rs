@@ -5,12 +5,13 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use super::{solo::wait_for, wire};
+use crate::{solo::wait_for, wire};
 
 /// A request that the server has begun to read, and whose body is still to come.
 pub struct InFlight(BufReader<TcpStream>);
 
 impl InFlight {
+    /// Sends the head, and waits until the server asks for the body.
     pub fn begin(address: SocketAddr) -> Self {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
@@ -26,6 +27,7 @@ impl InFlight {
         request
     }
 
+    /// The next line of the answer.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.0.read_line(&mut line).expect("an answer");
@@ -41,7 +43,7 @@ impl InFlight {
     }
 }
 
-/// Waits until nobody listens any more.
+/// Waits until connections are refused.
 pub fn wait_until_refused(address: SocketAddr) {
     wait_for(|| TcpStream::connect(address).is_err().then_some(()));
 }

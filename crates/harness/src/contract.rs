@@ -1,4 +1,4 @@
-//! The contract of the sample service: `tests/cases/service.toml`, and what an answer has to be.
+//! The contract of a service: a table of requests and the answers that they must get (`tests/service.toml`).
 
 use std::{fs, net::SocketAddr};
 
@@ -6,7 +6,7 @@ use chrono::{NaiveDateTime, TimeDelta, Utc};
 use libtest_mimic::Failed;
 use serde::Deserialize;
 
-use super::{
+use crate::{
     root, text,
     wire::{self, Reply},
 };
@@ -59,11 +59,14 @@ pub struct Question {
     ask: String,
     host: Option<String>,
     http: String,
+    /// What the answer must be.
     pub answer: String,
 }
 
 fn table() -> Table {
-    let table = fs::read_to_string(root().join("tests/cases/service.toml")).expect("the table");
+    let path = ["tests/service.toml", "tests/cases/service.toml"].map(|path| root().join(path));
+    let path = path.into_iter().find(|path| path.exists());
+    let table = fs::read_to_string(path.expect("tests/service.toml")).expect("the table");
     toml::from_str(&table).expect("a table of cases")
 }
 

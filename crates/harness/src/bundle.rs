@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, ops::Deref};
 
-use super::{
+use crate::{
     container::{Container, bundle_image},
     solo::wait_for,
     stack::docker,
@@ -22,6 +22,7 @@ pub const BARE: &[&str] = &[
 /// A running bundle; it is gone when this is dropped.
 pub struct Bundle {
     container: Container,
+    /// Where its port is published.
     pub address: SocketAddr,
 }
 

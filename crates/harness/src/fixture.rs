@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::text;
+use crate::text;
 
 /// A file of the folder `site`.
 #[derive(Deserialize)]

@@ -10,17 +10,17 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{
+use crate::{
     solo::{Outcome, wait_for},
     stack::{docker, run},
 };
 
-/// The image of nginx that is tested: the shipped one, or a mutant of it (tests/mutants.rs).
+/// The image of nginx that is tested: the shipped one, or the one that `NGINX_UNDER_TEST` names.
 pub fn nginx_image() -> String {
     env::var("NGINX_UNDER_TEST").unwrap_or_else(|_| "berth-nginx".into())
 }
 
-/// The same of the bundle.
+/// The image of the bundle that is tested: the shipped one, or the one that `BUNDLE_UNDER_TEST` names.
 pub fn bundle_image() -> String {
     env::var("BUNDLE_UNDER_TEST").unwrap_or_else(|_| "berth-bundle".into())
 }
@@ -41,6 +41,7 @@ pub fn image(name: &str) -> Value {
 
 /// A container; it is gone when this is dropped.
 pub struct Container {
+    /// Its name.
     pub name: String,
 }
 
@@ -81,7 +82,7 @@ impl Container {
 
     /// Waits until the app's own health check says that it is ready.
     pub fn wait_until_ready(&self) {
-        wait_for(|| self.answers(&["/berth", "healthcheck"]).then_some(()));
+        wait_for(|| self.answers(&["/app", "healthcheck"]).then_some(()));
     }
 
     /// Stops it as the engine does, with a grace of 10 seconds, and returns its exit code.
