@@ -8,7 +8,7 @@
 #        [BASES=…] [BROWSER_IMAGE=…] deploy/local/bases.sh browser        what tests/browser/Dockerfile is built on
 #        [BASES=…] [REGISTRY_IMAGE=…] deploy/local/bases.sh registry      the same of tests/registry/Dockerfile
 #        [BASES=…] [KAMAL_IMAGE=…] deploy/local/bases.sh kamal            and of tests/kamal/Dockerfile
-#        [BASES=…] [BENCH_IMAGE=…] [PYTHON_IMAGE=…] deploy/local/bases.sh bench    and of bench/Dockerfile
+#        [BASES=…] [BENCH_IMAGE=…] [PYTHON_IMAGE=…] deploy/local/bases.sh bench    and of tools/bench/Dockerfile
 
 . "$(dirname "$0")/lib.sh"
 . deploy/local/stand-in.sh
@@ -31,7 +31,7 @@ registry)
     dockerfile=tests/registry/Dockerfile
     ;;
 kamal) bases="KAMAL_IMAGE berth-base/kamal:forky ruby-kamal,git,docker-cli,openssh-client,openssh-server" dockerfile=tests/kamal/Dockerfile ;;
-bench) bases=$'BENCH_IMAGE berth-base/bench:forky wrk,haproxy,caddy,nginx-light,python3\nPYTHON_IMAGE berth-base/python:forky gunicorn' dockerfile=bench/Dockerfile ;;
+bench) bases=$'BENCH_IMAGE berth-base/bench:forky wrk,haproxy,caddy,nginx-light,python3\nPYTHON_IMAGE berth-base/python:forky gunicorn' dockerfile=tools/bench/Dockerfile ;;
 esac
 
 way=${BASES:-auto}
