@@ -10,23 +10,26 @@ ARG HTTPD_IMAGE=httpd:2.4.69-trixie
 ARG PREVIOUS_IMAGE=scratch
 
 
-FROM ${RUST_IMAGE} AS site-tool
+# The tools' workspace with one member. No --locked: the lock's entries of the other members are superfluous here, which is
+# an error with it. Cargo takes all versions from the lock anyway.
+FROM ${RUST_IMAGE} AS assets
 WORKDIR /build
-# Its dependencies, too, have a layer of their own.
-COPY deploy/site/Cargo.toml deploy/site/Cargo.lock ./
-RUN mkdir src && echo "fn main() {}" > src/main.rs && cargo build --release --locked
-COPY deploy/site/src src
-RUN find src -exec touch {} + && cargo build --release --locked
+# The dependencies have a layer of their own.
+COPY tools/Cargo.toml tools/Cargo.lock ./
+COPY tools/assets/Cargo.toml assets/
+RUN mkdir assets/src && echo "fn main() {}" > assets/src/main.rs && cargo build --release
+COPY tools/assets/src assets/src
+RUN find assets/src -exec touch {} + && cargo build --release
 
 
 FROM ${PREVIOUS_IMAGE} AS previous
 
 
 # The site's files, in one stage for all images, so that no two can differ.
-FROM site-tool AS site
+FROM assets AS site
 COPY static static
 RUN --mount=type=bind,from=previous,target=/previous \
-    target/release/site static /srv --previous /previous/srv
+    target/release/assets static /srv --previous /previous/srv
 
 
 FROM ${RUST_IMAGE} AS build

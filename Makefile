@@ -28,7 +28,7 @@ push: ## build for platforms, push, and print the digest to pin (IMAGE=registry/
 	@deploy/local/push.sh
 
 check: ## look over what a first deploy would stumble over (PLATFORM=fly, IMAGE=berth-app)
-	@deploy/local/cargo.sh run --quiet --locked --example check -- $(PLATFORM)
+	@deploy/local/cargo.sh run --quiet --manifest-path tools/Cargo.toml -p platform-check -- $(PLATFORM)
 
 test: ## run every test
 	@tests/run.sh
@@ -42,8 +42,8 @@ mutants-front: ## take out of nginx and the drain one line at a time, and show w
 screenshot: ## remake docs/clock.png, the README's picture
 	@tests/image.sh browser && deploy/local/cargo.sh test --quiet --locked --test screenshot
 
-bench: ## measure Berth beside other servers, and write bench/results.md (ONLY=a group, or a part of a server's name)
-	@bench/images.sh && deploy/local/cargo.sh run --quiet --locked --example bench -- "$(ONLY)"
+bench: ## measure Berth beside other servers, and write tools/bench/results.md (ONLY=a group, or a part of a server's name)
+	@tools/bench/images.sh && deploy/local/cargo.sh run --quiet --manifest-path tools/Cargo.toml -p bench -- "$(ONLY)"
 
-bench-check: ## measure what a change may have made slower, and hold it to the bars
-	@bench/images.sh && deploy/local/cargo.sh run --quiet --locked --example bench -- --check
+bench-check: ## measure what a change may have made slower, and compare it with the thresholds
+	@tools/bench/images.sh && deploy/local/cargo.sh run --quiet --manifest-path tools/Cargo.toml -p bench -- --check

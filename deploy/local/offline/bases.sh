@@ -9,7 +9,7 @@
 #     browser     BROWSER_IMAGE for tests/browser/Dockerfile
 #     registry    REGISTRY_IMAGE for tests/registry/Dockerfile
 #     kamal       KAMAL_IMAGE for tests/kamal/Dockerfile
-#     bench       BENCH_IMAGE and PYTHON_IMAGE for bench/Dockerfile
+#     bench       BENCH_IMAGE and PYTHON_IMAGE for tools/bench/Dockerfile
 
 . "$(dirname "$0")/../lib.sh"
 . deploy/local/offline/debian_base_image.sh
@@ -24,7 +24,7 @@ apache) bases+=$'\nHTTPD_IMAGE berth-base/httpd:forky apache2-bin' ;;
 browser) bases="BROWSER_IMAGE berth-base/browser:forky chromium,chromium-driver,fonts-inter" dockerfile=tests/browser/Dockerfile ;;
 registry) bases="REGISTRY_IMAGE berth-base/registry:forky docker-registry" dockerfile=tests/registry/Dockerfile ;;
 kamal) bases="KAMAL_IMAGE berth-base/kamal:forky ruby-kamal,git,docker-cli,openssh-client,openssh-server" dockerfile=tests/kamal/Dockerfile ;;
-bench) bases=$'BENCH_IMAGE berth-base/bench:forky wrk,haproxy,caddy,nginx-light,python3\nPYTHON_IMAGE berth-base/python:forky gunicorn' dockerfile=bench/Dockerfile ;;
+bench) bases=$'BENCH_IMAGE berth-base/bench:forky wrk,haproxy,caddy,nginx-light,python3\nPYTHON_IMAGE berth-base/python:forky gunicorn' dockerfile=tools/bench/Dockerfile ;;
 *) die "There is no set of base images $1." "All sets: deploy/local/offline/bases.sh --help" ;;
 esac
 
