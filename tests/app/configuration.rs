@@ -57,7 +57,9 @@ fn the_readme_lists_every_variable_with_its_default() {
     }
     for variable in VARIABLES {
         let name = variable.name;
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")));
         let row = row.unwrap_or_else(|| panic!("README.md has no row for {name}"));
         let default = row.split('|').nth(2).unwrap_or_default().trim();
         let wanted = match variable.default {
@@ -76,7 +78,9 @@ fn compose_passes_every_variable_to_the_app() {
     let passed: BTreeSet<_> = environment_of("app").into_keys().collect();
     for variable in VARIABLES {
         let name = variable.name;
-        let reason = NOT_PASSED.iter().find(|(not_passed, _)| *not_passed == name);
+        let reason = NOT_PASSED
+            .iter()
+            .find(|(not_passed, _)| *not_passed == name);
         assert!(
             passed.contains(name) || reason.is_some(),
             "{name} is missing below services: app: environment: in docker-compose.yml"
@@ -91,7 +95,10 @@ fn compose_passes_every_variable_to_the_app() {
 fn env_example_lists_every_variable_with_its_default() {
     let line = Regex::new("^#?([A-Z][A-Z0-9_]*)=(.*)$").unwrap();
     let mut listed = BTreeMap::new();
-    for found in read(".env.example").lines().filter_map(|it| line.captures(it)) {
+    for found in read(".env.example")
+        .lines()
+        .filter_map(|it| line.captures(it))
+    {
         let twice = listed.insert(found[1].to_owned(), found[2].to_owned());
         assert!(twice.is_none(), ".env.example: {} stands twice", &found[1]);
     }
@@ -105,7 +112,10 @@ fn env_example_lists_every_variable_with_its_default() {
     }
     for name in listed.keys() {
         let is_read = wanted.contains_key(name);
-        assert!(is_read, ".env.example has {name}, which docker-compose.yml never reads");
+        assert!(
+            is_read,
+            ".env.example has {name}, which docker-compose.yml never reads"
+        );
     }
 }
 
@@ -141,7 +151,12 @@ fn environment_of(service: &str) -> BTreeMap<String, Option<String>> {
     let entry = Regex::new(r"(?m)^ *(?:- )?([A-Z][A-Z0-9_]*)(?:(?:=|: ?)(.+))?:?$").unwrap();
     let entries = entry.captures_iter(&entries);
     entries
-        .map(|it| (it[1].to_owned(), it.get(2).map(|value| value.as_str().to_owned())))
+        .map(|it| {
+            (
+                it[1].to_owned(),
+                it.get(2).map(|value| value.as_str().to_owned()),
+            )
+        })
         .collect()
 }
 

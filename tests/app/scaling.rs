@@ -89,7 +89,11 @@ fn repeat(
     let (began, mut result, mut connection) = (Instant::now(), Sent::default(), None);
     while !end.load(Ordering::Relaxed) && began.elapsed() < LIMIT {
         result.sent += 1;
-        let what = if keep { "kept connection" } else { "new connection" };
+        let what = if keep {
+            "kept connection"
+        } else {
+            "new connection"
+        };
         match ask(connection.take(), address, keep) {
             Ok(answer) => {
                 if answer.status != status {

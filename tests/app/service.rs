@@ -99,7 +99,10 @@ impl Row {
     /// Sends the request and says what is wrong with the response.
     fn faults(&self, address: SocketAddr, http: &str, host: Option<&str>) -> Vec<String> {
         let host = host.map_or(String::new(), |host| format!("Host: {host}\r\n"));
-        let request = format!("{} HTTP/{http}\r\n{host}Connection: close\r\n\r\n", self.ask);
+        let request = format!(
+            "{} HTTP/{http}\r\n{host}Connection: close\r\n\r\n",
+            self.ask
+        );
         let reply = wire::ask(address, unescape(&request));
 
         let mut faults = Vec::new();
