@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs cargo, and says what to do where there is none.
+# Runs cargo; if it is missing, says how to install it.
 # usage: deploy/local/cargo.sh ARGUMENT…
 
 . "$(dirname "$0")/lib.sh"
 
-PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # where rustup puts it, in a shell that was not started anew since
+PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # rustup's folder, in a shell older than the installation
 command -v cargo >/dev/null || die "Rust is missing: there is no \`cargo\`." "Install it with rustup (https://rustup.rs), then try again."
 exec cargo "$@"

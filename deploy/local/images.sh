@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Builds the images that docker-compose.yml names, with all that this needs. When nothing changed: done in a second or two.
-# usage: deploy/local/images.sh [--port] [--bundle] [--apache] [SERVICE…]        (BASES, RUST_IMAGE, … as in bases.sh)
-# --port: checks first that the port is free on which the stack is to be.
-# --bundle, --apache: berth-bundle, berth-apache as well, which the stack does not need.
+# Builds the images of docker-compose.yml, and provides the plugins and base images that the build needs. Takes a second or
+# two when nothing changed.
+# usage: deploy/local/images.sh [--port] [--bundle] [--apache] [SERVICE…]    (BASES, RUST_IMAGE, … as in offline/bases.sh)
+#   --port      checks first that the stack's port is free
+#   --bundle    builds berth-bundle too, which the stack does not need
+#   --apache    builds berth-apache too, which the stack does not need
 
 . "$(dirname "$0")/lib.sh"
 
@@ -20,29 +22,29 @@ build() {
 deploy/local/preflight.sh
 room_to_build berth-app "building (base images, crates, the result)"
 
-deploy/local/plugins.sh
+deploy/local/offline/plugins.sh
 [[ ! $port ]] || deploy/local/port.sh
-bases=$(deploy/local/bases.sh ${apache:+apache})
+bases=$(deploy/local/offline/bases.sh ${apache:+apache})
 while IFS='=' read -r name image; do export "$name=$image"; done <<<"$bases"
 
-# The version before, whose assets are kept: unless one is named, the image that bears the name so far.
+# The image of the version before, whose assets are kept: by default the one that has the app's name now.
 if [[ ! $(docker compose config | sed -n '/: null$/!s/^ *PREVIOUS_IMAGE: //p') ]]; then
     app=$(docker compose config --images app)
     ! docker image inspect "$app" >/dev/null 2>&1 || export PREVIOUS_IMAGE=$app
 fi
 
-# The engine's own builder: only that one sees the engine's images.
+# The engine's own builder: other builders don't see the engine's images.
 BUILDX_BUILDER=${BUILDX_BUILDER:-$(docker context inspect --format '{{.Name}}')}
-# No attestations: they'd give an unchanged image a new digest, and Compose would restart it.
+# Without attestations: they give an unchanged image a new digest, and Compose would restart its containers.
 export BUILDX_BUILDER BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
-# Marked with the name of the file even where the stack has another one: else each name had images of its own.
+# The label with the file's project name, also where the stack has another name: otherwise each name had its own images.
 COMPOSE_PROJECT_NAME=$(project)
 export COMPOSE_PROJECT_NAME
 step build "Building the images; the first time takes some minutes" \
-    "If it is your change, mend it. If crates could not be fetched, see to the network; if that intercepts TLS, this machine
-       must trust its certificate (/usr/local/share/ca-certificates, update-ca-certificates): then make clean, and try again." \
+    "If your change caused it, correct that. If crates could not be fetched, check the network. If the network intercepts TLS,
+       this machine must trust its certificate (/usr/local/share/ca-certificates, update-ca-certificates): then make clean, and try again." \
     build "$@"
 
-# What these replaced and nothing runs any more.
+# The replaced images that no container uses.
 docker image prune --force --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" >>"$cache/build.log"

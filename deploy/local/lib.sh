@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the scripts of this folder share. To be sourced first: it goes to the project's folder and answers -h.
+# Shared by the scripts of this folder. To be sourced first: changes to the project's folder, and prints the usage for -h.
 set -euo pipefail
 script=$(realpath "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -13,7 +13,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/berth
 # shellcheck disable=SC2034 # for the scripts that source this
 plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
 
-# Progress goes to stderr: stdout is for what a script hands over.
+# Messages go to standard error: standard output is for a script's result.
 say() { printf -- '-> %s\n' "$*" >&2; }
 
 # die WHAT-IS-WRONG WHAT-TO-DO
@@ -25,7 +25,7 @@ die() {
 # at_least WANTED VERSION
 at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
 
-# room FOLDER MB WHY: stops unless the folder's disk has that much room.
+# room FOLDER MB WHY: stops unless the folder's disk has that many MB free.
 room() {
     local folder=$1 free
     until [[ -d $folder ]]; do folder=$(dirname "$folder"); done
@@ -34,8 +34,8 @@ room() {
         "Make room there (\`docker system df\` shows what Docker holds, \`docker system prune\` frees what is unused), then try again."
 }
 
-# room_to_build IMAGE WHY: the same of the engine's disk, for a build, which needs less where that image is here. Where the
-# engine's folder can't be seen (another machine, a virtual one) there is nothing to measure.
+# room_to_build IMAGE WHY: the same for a build, on the engine's disk; a build needs less where that image exists. Checks
+# nothing where the engine's folder is not on this machine (another machine, a virtual one).
 room_to_build() {
     local data needed=4000
     data=$(docker info --format '{{.DockerRootDir}}')
@@ -43,35 +43,31 @@ room_to_build() {
     [[ ! -d $data ]] || room "$data" "$needed" "$2"
 }
 
-# work_folder: sets $work, a folder that is gone when the script ends, however it ends.
+# work_folder: sets $work, a temporary folder that is removed when the script ends.
 work_folder() {
     mkdir -p "$cache" 2>/dev/null || die "The folder $cache can't be made." "Set XDG_CACHE_HOME to a folder that you may write to."
     work=$(mktemp -d "$cache/work.XXXXXX")
     trap 'rm -rf "$work"' EXIT
 }
 
-# The project's name in docker-compose.yml, by which Compose marks the images that it builds.
+# The project's name in docker-compose.yml. Compose writes it into a label of the images that it builds.
 project() { sed -n 's/^name: //p' docker-compose.yml; }
 
-# step LOG TEXT REMEDY COMMAND…: runs the command, its output in the log file; if it fails, shows the end of that and stops.
+. deploy/local/progress.sh
+
+# step NAME TEXT REMEDY COMMAND…: runs the command and shows its progress. Its output goes to the log NAME. If the command
+# fails, shows the end of that log and stops.
 step() {
-    local log=$cache/$1.log text=$2 remedy=$3 start=$SECONDS clock='' failed=''
-    shift 3
+    local log=$cache/$1.log text=$2 remedy=$3 start=$SECONDS
     mkdir -p "$cache"
     say "$text (log: $log)"
-    if [[ -t 2 ]]; then
-        while sleep 1; do printf '\r   %d s ' $((SECONDS - start)) >&2; done &
-        clock=$!
-    fi
-    "$@" >"$log" 2>&1 </dev/null || failed=yes
-    [[ -z $clock ]] || { kill "$clock"; wait "$clock" 2>/dev/null || true; printf '\r' >&2; }
-    if [[ ! $failed ]]; then
+    if with_progress "$log" "${@:4}"; then
         ((SECONDS - start < 3)) || say "   done in $((SECONDS - start)) s"
         return
     fi
-    tail -n 15 "$log" | sed 's/^/   | /' >&2
+    tail -n 15 "$log" | sed 's/.*\r//; s/^/   | /' >&2
     if grep -qi 'no space left on device' "$log"; then
-        die "The disk is full: \"${text%%;*}\" did not get to its end." "Make room (\`docker system prune\` frees what Docker does not use), then try again."
+        die "The disk is full: \"${text%%;*}\" did not finish." "Make room (\`docker system prune\` frees what Docker does not use), then try again."
     fi
     die "${text%%;*}: that failed; its last lines are above, all of them in $log" "$remedy"
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Checks that the port that the stack publishes (PUBLISH, 8000 by default) is free, or held by this very stack.
+# Checks that the stack's port (PUBLISH, 8000 by default) is free, or held by this stack.
 # usage: deploy/local/port.sh
 
 . "$(dirname "$0")/lib.sh"
 
-# What Compose makes of PUBLISH in the environment or in .env: "address port", the port being empty where any will do.
+# PUBLISH from the environment or .env, as Compose reads it: "address port", without a port if Docker is to choose one.
 read -r address port < <(docker compose config nginx | awk '
     $1 == "host_ip:" { address = $2 }
     $1 == "published:" { gsub(/"/, ""); port = $2 }
@@ -14,5 +14,5 @@ read -r address port < <(docker compose config nginx | awk '
 
 if (: <>"/dev/tcp/$address/$port") 2>/dev/null; then
     die "The port $port is taken by another program." \
-        "Stop that (\`ss -ltnp\` and \`docker ps\` show which it is), or take another port: PUBLISH=127.0.0.1:$((port + 1)) in .env, then make up"
+        "Stop that program (\`ss -ltnp\` and \`docker ps\` show it), or use another port: PUBLISH=127.0.0.1:$((port + 1)) in .env, then make up"
 fi

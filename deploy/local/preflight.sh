@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that Docker can be used, and says what to do where it can't.
+# Checks that Docker can be used; if not, says what to do.
 # usage: deploy/local/preflight.sh
 
 . "$(dirname "$0")/lib.sh"
@@ -17,12 +17,12 @@ if ! answer=$(docker version --format '{{.Server.Version}} {{.Server.APIVersion}
     *"no such file"* | *"Cannot connect"*)
         [[ $at != unix://* || -S $socket ]] ||
             die "There is no Docker Engine at $socket." \
-                "Start it (sudo systemctl start docker) or install it; if it listens elsewhere, say so with DOCKER_HOST or \`docker context use\`."
+                "Start it (sudo systemctl start docker) or install it; if it listens elsewhere, name that with DOCKER_HOST or \`docker context use\`."
         die "The Docker Engine at $at is not running." "Start it: sudo systemctl start docker (or Docker Desktop)." ;;
-    *) die "The Docker Engine at $at can't be used: ${answer##*$'\n'}" "Have \`docker version\` work, then try again." ;;
+    *) die "The Docker Engine at $at can't be used: ${answer##*$'\n'}" "\`docker version\` must work first." ;;
     esac
 fi
 
-# The API's version, since engines that are compatible (Podman) count their releases differently. 1.41 is 20.10's.
+# Compares the API's version, because compatible engines (Podman) number their releases differently. 1.41 is that of 20.10.
 at_least 1.41 "${answer#* }" ||
     die "This Docker Engine is too old: ${answer% *}." "Update it to 20.10 or newer: https://docs.docker.com/engine/install/"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the images of `make bench`: Berth's own, and berth-bench-tools, -python and -empty (Dockerfile).
 # Takes some seconds when nothing has changed.
-# usage: tools/bench/images.sh        (BASES, … as in deploy/local/bases.sh)
+# usage: tools/bench/images.sh        (BASES, … as in deploy/local/offline/bases.sh)
 
 . "$(dirname "$0")/../../deploy/local/lib.sh"
 
@@ -13,7 +13,7 @@ BUILDX_BUILDER=${BUILDX_BUILDER:-$(docker context inspect --format '{{.Name}}')}
 export BUILDX_BUILDER BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
 bases=()
-while read -r base; do bases+=(--build-arg "$base"); done < <(deploy/local/bases.sh && deploy/local/bases.sh bench)
+while read -r base; do bases+=(--build-arg "$base"); done < <(deploy/local/offline/bases.sh && deploy/local/offline/bases.sh bench)
 
 # image STAGE FOLDER: builds a stage. The label of Compose's images lets `make clean` find it.
 image() {

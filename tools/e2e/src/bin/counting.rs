@@ -1,4 +1,4 @@
-//! Berth with another service: one that counts what it has processed, for the proofs of the stack.
+//! A service that counts the requests that it has processed, for the proofs of the stack.
 //!
 //! - `GET /number/{n}` answers `n`.
 //! - `POST /number/{n}` reads the body to its end, counts `n` as processed, and answers `n`.
@@ -6,10 +6,9 @@
 //! - `POST /hoard` takes memory until there is none.
 //! - `GET /panic` panics.
 //!
-//! `?wait=MILLISECONDS` lets any of them take that long, `?work=MICROSECONDS` lets a GET take that much of a processor's
-//! time. To count is to append a line to the file of this replica's name in the folder `COUNT_DIR`: what was processed is
-//! known even when the replica was killed. Each answer names its `VERSION` (default 1) in `X-Version`. It starts to listen
-//! after `START_DELAY` seconds (default 0).
+//! `?wait=MILLISECONDS` delays any answer, `?work=MICROSECONDS` makes a GET use that much processor time. Counting appends a line
+//! to the file with this replica's name in the folder `COUNT_DIR`, so the count survives a kill of the replica. Each answer has
+//! the `VERSION` (default 1) in `X-Version`. The service listens after `START_DELAY` seconds (default 0).
 
 use std::{
     env,
@@ -47,7 +46,7 @@ use futures_util::StreamExt;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 
-/// Opened once: what is appended in one write is never torn or overwritten.
+/// Opened once: one appending write is never split or overwritten.
 static COUNTS: LazyLock<File> = LazyLock::new(|| {
     let folder = env::var("COUNT_DIR").expect("COUNT_DIR names the folder to count in");
     let file = Path::new(&folder).join(&*REPLICA);
@@ -191,7 +190,7 @@ async fn get_number(n: web::Path<u64>, options: Query<Options>) -> HttpResponse 
     answer(StatusCode::OK, *n)
 }
 
-/// Of this thread.
+/// The processor time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("it is never negative")
@@ -219,7 +218,7 @@ async fn any_status(
     process(status, n, &options, body).await
 }
 
-/// A body that breaks off is an error, and not counted.
+/// Reads the body, counts the number and answers. An incomplete body is an error, and not counted.
 async fn process(
     status: StatusCode,
     n: u64,
@@ -238,7 +237,7 @@ async fn process(
 async fn hoard() -> HttpResponse {
     let mut hoard = Vec::new();
     loop {
-        // Written to: what is only reserved takes nothing.
+        // Written to, since memory that is only reserved takes nothing.
         hoard.push(vec![1_u8; 1 << 20]);
         sleep(Duration::from_millis(10)).await;
     }

@@ -1,14 +1,14 @@
-//! A replica that does what it is told, for the proofs of nginx alone, and the DNS server that names the replicas.
+//! A stub of a replica for the proofs of nginx alone, and the DNS server that lists the replicas.
 //!
-//! `stub_replica` takes connections on port 8080, `stub_replica absent` refuses them, and of `stub_replica deaf` nothing comes back at all,
-//! as of an address that is gone. Each connection is a line on stdout, `connection`, and so is each request, `METHOD TARGET`,
-//! once it has been read to its end.
-//! Lines on stdin say what becomes of the next ones, and each is answered with `told`, behind all requests until then:
+//! `stub_replica` accepts connections on port 8080, `stub_replica absent` refuses them, and `stub_replica deaf` answers no packet,
+//! like an unused address. Each connection prints the line `connection`. Each request prints `METHOD TARGET` once it has been
+//! read to its end. Lines on standard input set what happens to the next requests. Each is answered with `told`, after all
+//! requests so far:
 //!
 //! - `requests ACT`, with `ready` in the place of `requests` for `/health/ready`. The acts: `STATUS` answers with it,
-//!   `mute` never answers, `hang-up` closes the connection without an answer, `wait` has them wait for the next act.
-//! - `dns ADDRESS,…` are the replicas; several such lists, separated by blanks, are told in turn. `dns` alone is an error
-//!   of the server. As of Docker's, its answers may be kept for 600 seconds.
+//!   `mute` never answers, `hang-up` closes the connection without an answer, `wait` holds requests until the next act.
+//! - `dns ADDRESS,…` sets the replicas; several lists, separated by blanks, are returned in turn. `dns` alone makes the server
+//!   return an error. As with Docker's DNS, answers may be cached for 600 seconds.
 
 use std::{
     env,
@@ -23,7 +23,7 @@ use socket2::{Domain, Socket, Type};
 
 const LIFETIME: u32 = 600;
 
-/// What it has been told, last.
+/// The current acts.
 #[derive(Default)]
 struct Acts {
     requests: String,
@@ -43,7 +43,7 @@ fn main() -> io::Result<()> {
     let mut kept = Vec::new();
     match env::args().nth(1).as_deref() {
         Some("deaf") => {
-            // What waits to be accepted fills the queue: whoever connects now hears nothing.
+            // A waiting connection fills the queue: further clients get no answer.
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
             socket.bind(&address.into())?;
             socket.listen(0)?;
@@ -84,7 +84,7 @@ fn obey(line: &str, acts: &Shared) {
         "ready" => acts.ready = how.into(),
         "dns" => acts.replicas = how.split_whitespace().map(addresses).collect(),
         "" => {}
-        other => panic!("{other}: what is that?"),
+        other => panic!("unknown command {other}"),
     }
 }
 
@@ -133,7 +133,7 @@ fn serve(connection: TcpStream, acts: &Shared) -> Option<()> {
     }
 }
 
-/// Every name is that of the replicas.
+/// Answers every name with the replicas.
 fn serve_names(dns: &UdpSocket, acts: &Shared) {
     let mut query = [0; 512];
     while let Ok((length, client)) = dns.recv_from(&mut query) {

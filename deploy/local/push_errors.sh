@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What to do when a push fails. To be sourced after lib.sh; needs $image, $name and $host.
-#   try TEXT COMMAND…    as `step`, but the remedy depends on what Docker and the registry said, which is in $log
+# Explains why a push failed. To be sourced after lib.sh; needs $image, $name and $host.
+#   try TEXT COMMAND…    like `step`, but the remedy depends on the error of Docker or the registry, in $log
 
 : "${image:?}" "${name:?}" "${host:?}"
 log=${cache:?}/push.log
 
 try() {
     say "$1 (log: $log)"
-    "${@:2}" >"$log" 2>&1 </dev/null || explain
+    with_progress "$log" "${@:2}" || explain
 }
 
 explain() {
@@ -22,15 +22,15 @@ explain() {
             "Log in: docker login $host. If you are logged in, ask its owner for the right to push there." ;;
     *x509* | *"HTTP response to HTTPS"*)
         die "The engine does not trust the registry $host." \
-            "Put the certificate of the authority that signed its own into /etc/docker/certs.d/$host/ca.crt.
-       If it has no TLS, name it among the insecure-registries in /etc/docker/daemon.json, and restart the engine." ;;
+            "Put the certificate of its certificate authority into /etc/docker/certs.d/$host/ca.crt.
+       If it has no TLS, add it to the insecure-registries in /etc/docker/daemon.json, and restart the engine." ;;
     *"connection refused"* | *"no such host"* | *timeout* | *"deadline exceeded"* | *"no route"* | *unreachable* | \
         *"reset by peer"* | *EOF* | *misbehaving*)
         die "The registry $host does not answer." \
             "See whether it runs, and whether this machine can reach it (curl -i https://$host/v2/), then try again." ;;
     *"HTTP status: 5"* | *"unknown error"* | *"internal server error"* | *"service unavailable"* | *"bad gateway"*)
         die "The registry $host failed to store $image; its disk may be full." \
-            "Its own log tells. Have room made there, then try again: what it has already is not sent again." ;;
-    *) die "$image was not pushed; the last lines are above, all of them in $log" "Mend what they tell, then try again." ;;
+            "Its log says why. Have room made there, then try again: layers that it has already are not sent again." ;;
+    *) die "$image was not pushed; the last lines are above, all of them in $log" "Correct what they say, then try again." ;;
     esac
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Sees to it that Docker has the Compose v2 and Buildx plugins: where they are missing, they are taken from
-# Debian's packages and put into your own plugin folder (${DOCKER_CONFIG:-~/.docker}/cli-plugins).
-# usage: deploy/local/plugins.sh
+# Provides Docker's plugins Compose v2 and Buildx: where they are missing, takes them from Debian's packages and puts them
+# into your own plugin folder (${DOCKER_CONFIG:-~/.docker}/cli-plugins).
+# usage: deploy/local/offline/plugins.sh
 
-. "$(dirname "$0")/lib.sh"
-. deploy/local/debian.sh
+. "$(dirname "$0")/../lib.sh"
+. deploy/local/offline/debian.sh
 
-# plugin, oldest version that will do, Debian's package
+# plugin, oldest supported version, Debian's package
 wanted="compose 2.21 docker-compose
 buildx 0.17 docker-buildx"
 
@@ -14,10 +14,10 @@ version() { docker "$1" version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' 
 
 missing=() packages=()
 while read -r plugin oldest package; do
-    has=$(version "$plugin")
-    [[ -z $has ]] || ! at_least "$oldest" "$has" || continue
-    [[ -z $has || ! -e $plugins/docker-$plugin ]] ||
-        die "$plugins/docker-$plugin is too old: $has; $oldest is needed." "Update it, or remove that file and try again: a newer one is then fetched."
+    installed=$(version "$plugin")
+    [[ -z $installed ]] || ! at_least "$oldest" "$installed" || continue
+    [[ -z $installed || ! -e $plugins/docker-$plugin ]] ||
+        die "$plugins/docker-$plugin is too old: $installed; $oldest is needed." "Update it, or remove that file and try again: a newer one is then fetched."
     missing+=("$plugin") packages+=("$package")
 done <<<"$wanted"
 ((${#missing[@]})) || exit 0
@@ -28,10 +28,10 @@ by_hand="Install them: on Debian 13 or newer and on Fedora docker-compose and do
 room "$cache" 400 "fetching Docker's plugins"
 room "$plugins" 150 "Docker's plugins"
 work_folder
-say "Docker's plugins ${missing[*]} are missing here: taking them from Debian's packages"
+say "Docker's plugins ${missing[*]} are missing: taking them from Debian's packages"
 debian_ready || die "Docker's plugins ${missing[*]} are missing, and can't be fetched: $why." "$by_hand"
 
-# Each is tried first, and then put in place whole.
+# Runs each plugin once before moving it into the plugin folder.
 get() {
     local plugin from=$work/root/usr/libexec/docker/cli-plugins
     debian_unpack "$work/root" "${packages[@]}" && mkdir -p "$plugins" && new=$(mktemp -d "$plugins/.new.XXXXXX") || return 1

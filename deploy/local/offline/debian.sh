@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Debian's packages without installing any. To be sourced after lib.sh; needs $work.
-#   mirror                 the Debian mirror that this machine uses; DEBIAN_MIRROR overrides it
-#   debian_ready           fetches the mirror's list of packages; false, and $why set, if that can't be done
+# Fetches Debian's packages without installing them on this machine. To be sourced after lib.sh; needs $work.
+#   mirror                 prints the Debian mirror that this machine uses, or DEBIAN_MIRROR
+#   debian_ready           fetches the mirror's list of packages; false, with the reason in $why, if that fails
 #   debian_unpack FOLDER PACKAGE…
 
 # shellcheck disable=SC2034 # why: for the scripts that source this
 why='' work=${work-}
 
-# The suite that has Compose v2, Buildx, and an nginx new enough. Its packages of the former two run on older releases too.
+# The suite that has Compose v2, Buildx, and a recent nginx. Its Compose and Buildx also run on older releases.
 suite=forky
 
 mirror() {
     local found
     [[ -z ${DEBIAN_MIRROR-} ]] || { echo "$DEBIAN_MIRROR"; return; }
-    # By its label where apt has the mirror's lists; where it has none yet, the first archive that isn't for security.
+    # Where apt has lists, the archive with Debian's label; otherwise the first one that isn't for security.
     # shellcheck disable=SC2016 # apt's own variables
     found=$(apt-get indextargets --format '$(LABEL) $(SITE)' 2>/dev/null | awk '$1 == "Debian" && $2 !~ /^(file|cdrom):/ { print $2; exit }')
     [[ -n $found ]] || found=$(apt-get update --print-uris 2>/dev/null |
@@ -21,7 +21,7 @@ mirror() {
     echo "$found"
 }
 
-# An apt with a state of its own: needs no root, and nothing on this machine changes.
+# Runs apt with a state of its own: needs no root, and changes nothing on this machine.
 own_apt() { apt-get --quiet --config-file "$work/apt.conf" "$@"; }
 
 debian_ready() {
@@ -39,7 +39,7 @@ debian_ready() {
     mkdir -p "$work/state/lists/partial" "$work/packages/archives/partial"
     : >"$work/status"
     echo "deb [signed-by=$key] $from $suite main" >"$work/sources.list"
-    # The lists of a mirror that is rarely updated can be past their date; the signature still counts.
+    # The lists of a rarely updated mirror can be past their date; their signature is still verified.
     cat >"$work/apt.conf.new" <<END
 Dir::Etc::SourceList "$work/sources.list";
 Dir::Etc::SourceParts "/dev/null";

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Makes a stand-in for a base image from Debian's packages. To be sourced after lib.sh, once debian_ready said yes.
-#   make_stand_in NAME PACKAGE,PACKAGE…
-# It takes apt and Docker alone, so it needs neither root nor a bootstrap tool: what is essential is unpacked and handed
-# to Docker, and in a container of that dpkg installs it properly, and everything else.
+# Makes a base image from Debian's packages. To be sourced after lib.sh; to be called after debian_ready succeeded.
+#   make_debian_base_image NAME PACKAGE,PACKAGE…
+# Uses apt and Docker alone, so it needs neither root nor a bootstrap tool. Unpacks the essential packages and imports them
+# as a first image. In a container of that image dpkg installs all packages properly.
 
-. deploy/local/debian.sh
+. deploy/local/offline/debian.sh
 
-make_stand_in() {
-    room "$work" 1000 "making a stand-in for a base image"
-    first='' container=berth-stand-in-$$
+make_debian_base_image() {
+    room "$work" 1000 "making a base image"
+    first='' container=berth-base-image-$$
     trap 'rm -rf "$work"; tidy >/dev/null 2>&1' EXIT
-    step "stand-in-${1//[:\/]/-}" "Making $1 from Debian's packages; this takes up to 3 minutes" \
+    step "base-image-${1//[:\/]/-}" "Making $1 from Debian's packages; this takes up to 3 minutes" \
         "Try again; if it keeps failing, name another mirror: DEBIAN_MIRROR=…" \
         bootstrap "$1" "$2"
 }
 
-# What is on the way: the container, and the image that it is of.
+# Removes the container, and the first image.
 tidy() {
     docker rm --force --volumes "$container"
     [[ -z $first ]] || docker image rm "$first"
@@ -30,7 +30,7 @@ bootstrap() {
     # shellcheck disable=SC2086 # one word per package
     get_packages '?essential' ${packages//,/ } && mv "$work"/packages/archives/*.deb "$root/debs/then/" || return 1
     (cd "$root/debs/first" && for deb in *.deb; do rm -f "../then/$deb"; done)
-    # Networks that intercept TLS: what this machine trusts, the builds trust.
+    # The builds trust the certificates that this machine trusts: for networks that intercept TLS.
     [[ ! -f $bundle ]] || cp "$bundle" "$root/debs/trusted.crt" || return 1
 
     first=$(tar --create --directory "$root" --owner=0 --group=0 --numeric-owner . | docker import -) || return 1
@@ -47,12 +47,12 @@ get_packages() { own_apt install --yes --download-only --no-install-recommends "
 # shellcheck disable=SC2016
 inside='
     export DEBIAN_FRONTEND=noninteractive
-    printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d # starts no service
+    printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d # no service is started
     chmod +x /usr/sbin/policy-rc.d
     printf "path-exclude=/usr/share/%s/*\n" doc man locale >/etc/dpkg/dpkg.cfg.d/small
     touch /var/lib/dpkg/status
     dpkg --force-unsafe-io --force-depends --install /debs/first/*.deb
-    dpkg --force-unsafe-io --force-depends --unpack /debs/then/*.deb # some want others set up even for that
+    dpkg --force-unsafe-io --force-depends --unpack /debs/then/*.deb # some need others set up before they are unpacked
     dpkg --force-unsafe-io --configure --pending
     rm -rf /usr/share/doc/* /usr/share/man/* /usr/share/locale/* /usr/sbin/policy-rc.d
     if [ -f /debs/trusted.crt ]; then mkdir -p /etc/ssl/certs; cp /debs/trusted.crt /etc/ssl/certs/ca-certificates.crt; fi
