@@ -13,26 +13,28 @@ with_progress() {
     exec 8> >(follow "$1" >&2)
     follower=$!
     "${@:2}" >"$1" 2>&1 </dev/null 8>&- || status=$?
+    (echo >&8) 2>/dev/null || true # in a subshell: a follower that is gone must not end this script
     exec 8>&-
     wait "$follower" || true
     return $status
 }
 
-# follow LOG: reads the log as it grows, until standard input closes.
+# follow LOG: reads the log as it grows, until standard input has a line or closes.
 follow() {
     # The steps under way, oldest first; of each its name, its current detail, its start, and whether a line announced it.
     local steps=() start=$SECONDS total=0 count=0
     local -A name=() detail=() began=() announced=()
-    local line rest='' status=0
+    local line rest=''
     set +e
-    trap '' INT # Ctrl-C ends the command; this process still clears its line, and ends then
+    trap '' INT # Ctrl-C ends the script, which closes standard input
     exec 3<"$1"
-    until ((status == 1)); do
+    while :; do
         while IFS= read -r line <&3; do understand "$rest$line"; rest=''; done
         rest+=$line # the line that has no end yet; cargo ends its progress with a carriage return
         if [[ $rest == *$'\r'* ]]; then understand "${rest%$'\r'*}"; rest=${rest##*$'\r'}; fi
         if [[ -t 1 ]]; then rewrite_line; else announce; fi
-        read -r -t 1 _ && status=0 || status=$? # 1: closed; above 128: a second has passed
+        read -r -t 1 _ && break # the command has ended
+        (($? > 128)) || return # closed: the script was stopped; above 128 a second has passed
     done
     [[ ! -t 1 ]] || printf '\r\e[K'
     for line in "${steps[@]}"; do finish "$line"; done
@@ -45,11 +47,11 @@ understand() {
         finish "${BASH_REMATCH[1]}"
     elif [[ $line =~ ^#([0-9]+)\ ([0-9.]+\ +)((Downloaded|Compiling|Get:|Setting\ up)\ ?[^ ]*) ]]; then
         detail[${BASH_REMATCH[1]}]=${BASH_REMATCH[3]}
-    # Compose puts the service before the stage: [app build 3/7].
-    elif [[ $line =~ ^#([0-9]+)\ \[([^]\ ]+\ )?([^]\ ]+\ [0-9]+/[0-9]+|[0-9]+/[0-9]+|internal)\]\ (.*) ]]; then
-        begin "${BASH_REMATCH[1]}" "[${BASH_REMATCH[3]}] ${BASH_REMATCH[4]}"
-    elif [[ $line =~ ^#([0-9]+)\ (\[[^]]*\]\ )?(exporting\ to\ [a-z ]+)$ ]]; then
+    elif [[ $line =~ ^#([0-9]+)\ (\[[^]]*\]\ )?(exporting\ to\ .+)$ ]]; then
         begin "${BASH_REMATCH[1]}" "[export] ${BASH_REMATCH[3]}"
+    # Compose puts the service before the stage, "[app build 3/7] RUN …"; that word is left out.
+    elif [[ $line =~ ^#([0-9]+)\ \[([^]\ ]+\ ([^]\ ]+\ [^]\ ]+)|[^]]+)\]\ (.*) ]]; then
+        begin "${BASH_REMATCH[1]}" "[${BASH_REMATCH[3]:-${BASH_REMATCH[2]}}] ${BASH_REMATCH[4]}"
     elif [[ $line =~ ^\ *(Compiling|Checking|Downloaded)\ ([^ ]+) || $line =~ ^\ *Building\ \[.*\]\ ([0-9]+/[0-9]+):(.*) ]]; then
         begin cargo "[cargo] crates" "${BASH_REMATCH[1]}${BASH_REMATCH[2]:+ ${BASH_REMATCH[2]}}"
     elif [[ $line =~ ^\ *(Finished|Running|Doc-tests)\ (unittests\ )?([^ ]+) ]]; then
@@ -97,8 +99,8 @@ announce() {
 }
 
 rewrite_line() {
-    local id=${steps[0]-} width=0 text='' seconds=$((SECONDS - start))
-    read -r _ width < <(stty size <&1 2>/dev/null)
+    local id=${steps[0]-} width=0 text=… seconds=$((SECONDS - start))
+    read -r _ width < <(stty size <&2 2>/dev/null)
     if [[ $id ]]; then
         text=${name[$id]} seconds=$((SECONDS - began[$id]))
         [[ ! ${detail[$id]} ]] || text="${text%%]*}] ${detail[$id]}"

@@ -48,7 +48,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// A command of the app's binary, with `variables` as its whole environment.
-pub fn app(variables: &[(&str, &str)]) -> Command {
+pub fn app_command(variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary());
     command
         .current_dir(root())
@@ -61,7 +61,7 @@ pub fn app(variables: &[(&str, &str)]) -> Command {
 impl Solo {
     /// Starts it with `variables` and waits until it says that it listens.
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        let mut command = app(&[]);
+        let mut command = app_command(&[]);
         Self::run(command.env("BIND", FREE).envs(variables.iter().copied()))
     }
 

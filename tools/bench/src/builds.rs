@@ -33,7 +33,7 @@ pub fn measure(engine: &Engine, part: &Part, results: &mut Results) -> Outcome<(
     if !part.has("builds", "builds") {
         return Ok(());
     }
-    let bases = command(&mut Command::new("deploy/local/bases.sh"))?;
+    let bases = command(&mut Command::new("deploy/local/offline/bases.sh"))?;
     let builder = docker(&["context", "inspect", "--format={{.Name}}"])?;
     let copy = copy()?;
     for (name, edited) in BUILDS {
