@@ -42,7 +42,7 @@ images=yes
 if ! docker version >/dev/null 2>&1; then
     skip images "no Docker engine answers"
 # The tests run images of these names, whatever .env says.
-elif ! prepare images env COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE= FRONT_IMAGE= deploy/local/images.sh; then
+elif ! show images env COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE= FRONT_IMAGE= deploy/local/images.sh; then
     images=
 fi
 if [[ $images ]]; then

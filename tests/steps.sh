@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs steps, prints a line for each, and counts. Shared by tests/run.sh and tools/e2e/prove.sh.
 # To be sourced after deploy/local/lib.sh, with $logs set to the folder for the output of the steps.
-#   prepare NAME COMMAND…        a step that counts only if it fails; it shows its own progress
+#   prepare NAME COMMAND…        a step that counts only if it fails
+#   show NAME COMMAND…           the same for a script that shows its own progress
 #   check NAME PROOF COMMAND…    a step that counts one; PROOF says what it proves
 #   tests NAME PROOF COMMAND…    test programs; every test counts
 #   skip NAME WHY                a step that can't run
@@ -9,13 +10,13 @@
 
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=99
 passed=0 failed=0 skipped=0 proofs=() gaps=() began=$SECONDS
-mkdir -p "$logs" && rm -f "$logs"/*
+mkdir -p "${logs:?}" && rm -f "$logs"/*
 
-# result NAME SECONDS STATUS: prints the line of a step, and notes its seconds.
+# result NAME SECONDS STATUS [LOG]: prints the line of a step, and notes its seconds.
 result() {
     local word=ok
     [[ $3 == 0 ]] || word=FAILED
-    printf '%-14s %-7s %4d s   %s\n' "$1" "$word" "$2" "$logs/$1.log"
+    printf '%-22s %-7s %4d s   %s\n' "$1" "$word" "$2" "${4-}"
     printf '| %s | %d |\n' "$1" "$2" >>"$logs/times.md"
 }
 
@@ -26,14 +27,16 @@ run() {
     # shellcheck disable=SC2034 # for with_progress
     local progress_title=$1
     with_progress "$log" "${@:2}" || status=$?
-    result "$1" $((SECONDS - start)) $status
+    result "$1" $((SECONDS - start)) $status "$log"
     ((status == 0)) || sed 's/.*\r//' "$log" | tail -n 25 | sed 's/^/    | /'
     return $status
 }
 
-prepare() {
+prepare() { run "$@" || { failed=$((failed + 1)); return 1; }; }
+
+show() {
     local start=$SECONDS status=0
-    "${@:2}" > >(tee "$logs/$1.log") 2> >(tee -a "$logs/$1.log" >&2) </dev/null || status=$?
+    "${@:2}" </dev/null || status=$?
     result "$1" $((SECONDS - start)) $status
     ((status == 0)) || failed=$((failed + 1))
     return $status
@@ -49,7 +52,7 @@ check() {
 }
 
 skip() {
-    printf '%-14s skipped: %s\n' "$1" "$2"
+    printf '%-22s skipped: %s\n' "$1" "$2"
     gaps+=("$1: $2")
     skipped=$((skipped + 1))
 }
