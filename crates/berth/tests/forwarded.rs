@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use berth::proxies::{Client, Scheme, TrustedProxies};
+use berth::http::forwarded::{Client, Scheme, TrustedProxies};
 use proptest::prelude::*;
 
 fn client(trusted: &str, peer: &str, forwarded_for: &[&[u8]], proto: &[&[u8]]) -> Client {

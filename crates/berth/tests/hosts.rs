@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use berth::hosts::{AllowedHosts, Authority};
+use berth::http::host::{AllowedHosts, Authority};
 use proptest::prelude::*;
 use regex::bytes::Regex;
 

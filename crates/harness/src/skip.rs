@@ -7,6 +7,8 @@ use std::{
 
 use libtest_mimic::{Completion, Failed, Trial};
 
+use crate::stall::{self, Stall, Tolerance};
+
 thread_local! {
     static REASON: RefCell<Option<String>> = const { RefCell::new(None) };
 }
@@ -39,6 +41,26 @@ where
     })
 }
 
+/// A case that judges time. If it fails while the machine stalls for more than `tolerance`, it is skipped.
+pub fn timed_trial<R, F>(name: impl Into<String>, tolerance: Tolerance, check: F) -> Trial
+where
+    R: IntoResult,
+    F: FnOnce() -> R + Send + 'static,
+{
+    trial(name, move || {
+        let stall = Stall::begin();
+        let mut result = Ok(());
+        stall::judge(tolerance, || result = check().into_result());
+        match (&result, stall.beyond(tolerance)) {
+            (Err(failed), Some(stalled)) => {
+                skip(stalled.because_of(failed.message().unwrap_or_default()));
+                Ok(())
+            }
+            _ => result,
+        }
+    })
+}
+
 /// A case that is skipped without being run, for this reason.
 pub fn skipped(name: impl Into<String>, why: String) -> Trial {
     Trial::ignorable_test(name, move || Ok(Completion::ignored_with(why)))
@@ -65,13 +87,19 @@ impl IntoResult for Result<(), Failed> {
     }
 }
 
-/// A list of `fn()` as trials, each with its name.
+/// A list of `fn()` as trials, each with its name. `@timed` marks those that judge time ([`crate::stall`]).
 #[macro_export]
 macro_rules! trials {
-    ($($name:ident),* $(,)?) => {
+    (@one timed $name:ident) => {
+        $crate::skip::timed_trial(stringify!($name), $crate::stall::TOLERANCE, $name)
+    };
+    (@one $name:ident) => {
+        $crate::skip::trial(stringify!($name), $name)
+    };
+    ($($(@$timed:ident)? $name:ident),* $(,)?) => {
         /// The cases of this subject.
         pub fn trials() -> Vec<libtest_mimic::Trial> {
-            vec![$($crate::skip::trial(stringify!($name), $name)),*]
+            vec![$($crate::trials!(@one $($timed)? $name)),*]
         }
     };
 }

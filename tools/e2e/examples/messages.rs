@@ -1,7 +1,7 @@
 //! The sample service on actix-http, which makes requests of bytes and bytes of responses, and keeps the connections.
 //! The same on other levels: docs/levels.md.
 //!
-//!     BIND=127.0.0.1:8080 cargo run --example messages
+//!     BIND=127.0.0.1:8080 cargo run --manifest-path tools/Cargo.toml -p e2e --example messages
 //!
 //! Left out: a stop that loses nothing, a log, probes, files, forwarding headers, TLS.
 
@@ -14,7 +14,7 @@ use actix_http::{
 };
 use actix_rt::System;
 use actix_server::Server;
-use berth::hosts::{AllowedHosts, Authority};
+use berth::http::host::{AllowedHosts, Authority};
 use chrono::Local;
 
 /// How long a client may take for the head of a request, and be idle.
@@ -52,7 +52,7 @@ fn answer(request: &Request) -> Response<BoxBody> {
     response
 }
 
-/// What becomes of a request: the table in tests/cases/service.toml.
+/// What becomes of a request: the table in tests/service.toml.
 fn status(request: &Request) -> StatusCode {
     // Absolute form: whoever asks a proxy may ask us (RFC 9112 §3.2.2). CONNECT has an authority in any case.
     let target = match request.uri().authority() {

@@ -1,14 +1,14 @@
 //! The sample service on a bare socket: tokio moves the bytes, httparse finds the parts of a request in them, and what
 //! else HTTP asks of a server is here. The same on other levels: docs/levels.md.
 //!
-//!     BIND=127.0.0.1:8080 cargo run --example raw
+//!     BIND=127.0.0.1:8080 cargo run --manifest-path tools/Cargo.toml -p e2e --example raw
 //!
 //! Left out: bodies (a request that has one is answered, and is the last of its connection), a limit to connections, a
 //! second processor, a stop that loses nothing, a log, probes, files, forwarding headers, TLS.
 
 use std::{env, io, time::Duration};
 
-use berth::hosts::{AllowedHosts, Authority};
+use berth::http::host::{AllowedHosts, Authority};
 use bytes::{Buf, BytesMut};
 use chrono::{Local, Utc};
 use httparse::{EMPTY_HEADER, Header, Request, Status};
@@ -83,7 +83,7 @@ fn take(received: &mut BytesMut) -> Option<(String, bool)> {
     Some((answer, is_last))
 }
 
-/// What becomes of a request: the table in tests/cases/service.toml.
+/// What becomes of a request: the table in tests/service.toml.
 fn status(request: &Request) -> &'static str {
     let target = request.path.unwrap_or_default();
     let absolute = target.to_ascii_lowercase().starts_with("http://");

@@ -233,6 +233,6 @@ harness::trials![
     the_proxy_may_pass_on_the_id_that_a_client_chose,
     it_stops_when_it_is_told_to_and_ends_with_0,
     a_mistake_in_the_environment_is_told_at_the_start,
-    scaling,
-    a_kill,
+    @timed scaling,
+    @timed a_kill,
 ];

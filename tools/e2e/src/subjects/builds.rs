@@ -77,7 +77,7 @@ fn an_edit_compiles_one_crate_and_a_page_none() {
     let source = fs::read_to_string(&edited).unwrap();
     fs::write(&edited, format!("{source}\n// Edited: {}.\n", unseen())).unwrap();
     let log = build(copy.path());
-    assert_eq!(compiled(&log), ["berth"], "\n{log}");
+    assert_eq!(compiled(&log), ["app"], "\n{log}");
 
     fs::write(copy.path().join("static/edited.html"), unseen()).unwrap();
     let log = build(copy.path());
@@ -108,7 +108,7 @@ impl Version {
     /// The digest of the app.
     fn binary(&self) -> Vec<u8> {
         let unpacked = Container::create(&self.0).unpack("/");
-        Sha256::digest(fs::read(unpacked.path().join("berth")).unwrap()).to_vec()
+        Sha256::digest(fs::read(unpacked.path().join("app")).unwrap()).to_vec()
     }
 
     /// The asset `edited.txt` in all its versions.
@@ -179,7 +179,7 @@ fn the_same_commit_gives_the_same_binary_and_the_same_layers() {
     edit("Dockerfile", put, again);
     let (second, log) = Version::with("twice", other.path(), &[]);
     let compiled = compiled(&log);
-    assert!(compiled.contains(&"berth") && compiled.len() > 50, "{log}");
+    assert!(compiled.contains(&"app") && compiled.len() > 50, "{log}");
 
     assert!(first.binary() == second.binary(), "the app differs");
     let layers = |version: &Version| image(&version.0)["RootFS"]["Layers"].clone();

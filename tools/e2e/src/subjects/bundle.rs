@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use berth::config;
+use app::settings::VARIABLES;
 use serde_json::{Value, json};
 
 use crate::{load::{self, Options, Process, Report}};
@@ -29,7 +29,7 @@ fn refused(options: &[&str]) -> (i32, String) {
 
 fn the_image_says_how_it_runs() {
     let config = &image(&bundle_image())["Config"];
-    assert_eq!(config["Entrypoint"], json!(["/berth"]));
+    assert_eq!(config["Entrypoint"], json!(["/app"]));
     assert_eq!(config["Cmd"], json!(["bundle"]));
     assert_eq!(config["StopSignal"], "SIGTERM");
     assert_eq!(config["User"], "65532:0");
@@ -187,7 +187,7 @@ fn kill(signal: &str, group: &str, name: &str) -> String {
 }
 
 fn when_one_dies_the_container_fails_at_once_and_says_which() {
-    let app = kill("KILL", "", "/berth serve");
+    let app = kill("KILL", "", "/app serve");
     for (kill, says) in [
         (
             "kill -KILL $(cat /tmp/nginx.pid)",
@@ -210,7 +210,7 @@ fn when_one_dies_the_container_fails_at_once_and_says_which() {
             assert!(started.elapsed() < Duration::from_secs(2), "{kill}");
             let said = bundle.log().stderr;
             let last = said.lines().last().unwrap_or_default();
-            assert!(last.starts_with(&format!("berth: {says}")), "{said}");
+            assert!(last.starts_with(&format!("app: {says}")), "{said}");
         }
     }
 }
@@ -249,7 +249,7 @@ fn requests_in_flight_get_their_answers_however_often_it_is_told_to_stop() {
         let log = bundle.app_log();
         let said: Vec<&str> = log
             .iter()
-            .filter_map(|line| line.split_once(" INFO  berth::bundle "))
+            .filter_map(|line| line.split_once(" INFO  berth::nginx::supervisor "))
             .map(|(_, said)| said)
             .collect();
         let first = format!("SIG{}: draining for 0.5 s", signals[0]);
@@ -275,7 +275,7 @@ fn a_request_without_end_is_cut_off_in_time() {
         "it was cut after {took:?}"
     );
     assert!(took < Duration::from_secs(4), "it took {took:?}");
-    bundle.log_line(" WARN  berth::bundle out of time");
+    bundle.log_line(" WARN  berth::nginx::supervisor out of time");
 }
 
 fn requests_are_served_during_the_drain_and_each_answer_is_the_last_of_its_connection() {
@@ -426,8 +426,8 @@ fn the_compose_file_runs_it_hardened() {
     }
     // Each but what the image and the container's port say, and what is for a stack.
     let passed = service["environment"].as_object().unwrap().keys();
-    let ours = ["BIND", "FRONT", "PORT", "STATIC_DIR"];
-    let variables = config::VARIABLES.iter().map(|it| it.name);
+    let ours = ["BIND", "NGINX_ADDRESS", "PORT", "STATIC_DIR"];
+    let variables = VARIABLES.iter().map(|it| it.name);
     let variables: BTreeSet<_> = variables.filter(|it| !ours.contains(it)).collect();
     assert_eq!(
         passed.map(String::as_str).collect::<BTreeSet<_>>(),
@@ -445,7 +445,7 @@ fn a_signal_to_its_process_group_reaches_it_alone() {
     // As the first process its group would be everyone.
     let bundle = Bundle::start(&["--init", "--env=DRAIN_SECONDS=0.5"]);
     let request = InFlight::begin(bundle.inner());
-    bundle.shell(&kill("INT", "-", "/berth bundle"));
+    bundle.shell(&kill("INT", "-", "/app bundle"));
     wait_until_refused(bundle.inner());
     let answer = request.finish();
     assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
@@ -457,7 +457,7 @@ fn when_everyone_is_told_to_stop_it_ends_in_order() {
     let bundle = Bundle::start(&[]);
     bundle.shell("kill -TERM -1; kill -TERM 1");
     assert_eq!(bundle.ended(), 0);
-    bundle.log_line(" WARN  berth::bundle nginx has been stopped, too");
+    bundle.log_line(" WARN  berth::nginx::supervisor nginx has been stopped, too");
 }
 
 harness::trials![
@@ -474,7 +474,7 @@ harness::trials![
     a_wrong_configuration_is_reported_once,
     a_misspelt_variable_is_named_once,
     what_the_container_may_not_do_is_said_with_what_to_do,
-    when_one_dies_the_container_fails_at_once_and_says_which,
+    @timed when_one_dies_the_container_fails_at_once_and_says_which,
     orphans_leave_nothing_behind,
     requests_in_flight_get_their_answers_however_often_it_is_told_to_stop,
     a_request_without_end_is_cut_off_in_time,

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use berth::config;
+use app::settings::VARIABLES;
 use serde_json::{Value, json};
 
 use harness::{Solo, Stack, container::image, solo::wait_for, stack::{self, docker, run}, wire::get};
@@ -195,7 +195,7 @@ fn the_root_is_read_only(stack: &Stack) {
 
 fn a_stop_has_time_to_drain(stack: &Stack) {
     let default = |name: &str| -> f64 {
-        let variable = config::VARIABLES
+        let variable = VARIABLES
             .iter()
             .find(|variable| variable.name == name);
         variable.unwrap().default.parse().unwrap()

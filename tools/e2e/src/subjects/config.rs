@@ -10,7 +10,7 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use berth::config::{Config, VARIABLES};
+use app::settings::{Settings, VARIABLES};
 use regex::Regex;
 
 use harness::{Solo, root, solo::{Outcome, app_command, outcome}, wire};
@@ -34,7 +34,7 @@ fn report(variables: &[(&str, impl AsRef<OsStr>)]) -> String {
 }
 
 const HEADLINE: &str =
-    "berth: the configuration can't be used; change these environment variables:\n";
+    "app: the configuration can't be used; change these environment variables:\n";
 
 /// Variable, value, what the report says about it.
 const MISTAKES: &[(&str, &str, &str)] = &[
@@ -93,10 +93,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("MAX_REQUESTS", "+5", "from 1 to 65535"),
     ("MAX_CONNECTIONS", "-1", "from 1 to 1000000"),
     ("DRAIN_SECONDS", "soon", "such as 5 or 2.5"),
-    ("FRONT", "nginx", "write one such as nginx:8080"),
-    ("FRONT", "nginx:0", "write one such as nginx:8080"),
-    ("FRONT", "http://nginx:8080", "write one such as nginx:8080"),
-    ("FRONT", "[nginx]:8080", "write one such as nginx:8080"),
+    ("NGINX_ADDRESS", "nginx", "write one such as nginx:8080"),
+    ("NGINX_ADDRESS", "nginx:0", "write one such as nginx:8080"),
+    ("NGINX_ADDRESS", "http://nginx:8080", "write one such as nginx:8080"),
+    ("NGINX_ADDRESS", "[nginx]:8080", "write one such as nginx:8080"),
     ("SHUTDOWN_SECONDS", "5s", "such as 5 or 2.5"),
     ("LOG_FORMAT", "xml", "text or json"),
     ("LOG_FORMAT", "JSON", "text or json"),
@@ -143,15 +143,15 @@ fn all_mistakes_are_reported_at_once() {
 }
 
 fn a_connection_must_not_be_closed_while_the_front_may_use_it() {
-    let front = ("FRONT", "nginx:8080");
+    let front = ("NGINX_ADDRESS", "nginx:8080");
     for seconds in ["0.5", "20"] {
         let report = report(&[front, ("KEEP_ALIVE", seconds)]);
-        let mistake = format!("\n  KEEP_ALIVE=\"{seconds}\": too short: the nginx of FRONT uses");
+        let mistake = format!("\n  KEEP_ALIVE=\"{seconds}\": too short: the nginx of NGINX_ADDRESS uses");
         assert!(report.contains(&mistake), "{report}");
     }
     for seconds in ["0", "21"] {
         let good =
-            Config::load([front, ("KEEP_ALIVE", seconds)].map(|(a, b)| (a.into(), b.into())));
+            Settings::load([front, ("KEEP_ALIVE", seconds)].map(|(a, b)| (a.into(), b.into())));
         assert!(good.is_ok(), "KEEP_ALIVE={seconds}");
     }
 }
@@ -182,7 +182,7 @@ fn a_default_that_does_not_hold_here_is_reported_as_not_set() {
     );
 }
 
-/// What `berth config` shows: for each variable its value and where it came from.
+/// What `app config` shows: for each variable its value and where it came from.
 fn shown(variables: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
     let Outcome {
         code,
@@ -257,7 +257,7 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("MAX_CONNECTIONS", "1", "1"),
     ("MAINTENANCE", "on", "on"),
     ("DRAIN_SECONDS", "0.1", "0.1"),
-    ("FRONT", "[::1]:8080", "[::1]:8080"),
+    ("NGINX_ADDRESS", "[::1]:8080", "[::1]:8080"),
     ("SHUTDOWN_SECONDS", "86400", "86400"),
     ("LOG_FORMAT", "json", "json"),
     ("RUST_LOG", "warn,berth=debug", "warn,berth=debug"),
@@ -305,17 +305,17 @@ fn every_ipv6_address_is_every_ipv4_address_too() {
     let status = |ip: std::net::IpAddr| wire::get((ip, port).into(), "/up", "localhost").status;
     assert_eq!(status(Ipv4Addr::LOCALHOST.into()), 200);
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        let _ = writeln!(stderr(), "SKIPPED: this machine has no IPv6");
+        harness::skip("this machine has no IPv6");
         return;
     }
     assert_eq!(status(Ipv6Addr::LOCALHOST.into()), 200);
 }
 
-/// What `berth config` warns of when a variable of that name is set.
+/// What `app config` warns of when a variable of that name is set.
 /// Variables with their values, or values with where they came from.
 type Pairs = &'static [(&'static str, &'static str)];
 
-/// The rows of `berth config` for the hosts: value, and where it came from.
+/// The rows of `app config` for the hosts: value, and where it came from.
 fn hosts_shown(variables: &[(&str, &str)]) -> (Vec<(String, String)>, String) {
     let Outcome { stdout, stderr, .. } = outcome(app_command(variables).arg("config"));
     let rows = stdout.lines().filter_map(|line| {
@@ -411,7 +411,7 @@ fn misspellings_are_warned_of() {
     ];
     for (name, meant) in slips {
         let warning = format!(
-            "berth: warning: {name} is set, and means nothing here: did you mean {meant}?\n"
+            "app: warning: {name} is set, and means nothing here: did you mean {meant}?\n"
         );
         assert_eq!(warnings(name), warning);
     }
@@ -434,7 +434,7 @@ fn the_command_line_is_explained() {
         let Outcome { code, stdout, .. } = outcome(app_command(&[]).arg(option));
         assert!(code == Some(0), "{option}");
         for word in [
-            "usage: berth",
+            "usage: app",
             "\n  serve ",
             "\n  healthcheck ",
             "\n  config ",
@@ -445,7 +445,7 @@ fn the_command_line_is_explained() {
     for option in ["--version", "-V"] {
         let Outcome { code, stdout, .. } = outcome(app_command(&[]).arg(option));
         assert!(code == Some(0), "{option}");
-        let version = format!("berth {}\n", env!("CARGO_PKG_VERSION"));
+        let version = format!("app {}\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(stdout, version);
     }
 }
@@ -455,7 +455,7 @@ fn an_unknown_command_is_a_mistake_of_usage() {
         let Outcome { code, stderr, .. } = outcome(app_command(&[]).args(arguments));
         assert_eq!(code, Some(64), "{arguments:?}");
         let said = format!(
-            "berth: unknown command: {}\nusage: berth",
+            "app: unknown command: {}\nusage: app",
             arguments.join(" ")
         );
         assert!(stderr.starts_with(&said), "{}", stderr);

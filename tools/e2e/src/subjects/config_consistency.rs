@@ -3,7 +3,13 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use berth::{config, drain, front, guard, health, proxies::PRIVATE};
+use app::settings::VARIABLES;
+use berth::{
+    http::{forwarded::PRIVATE, health_paths},
+    middleware::request_validation,
+    process::shutdown,
+    settings::relations::NGINX_IDLE_TIMEOUT,
+};
 use crate::{mutants};
 use harness::{root};
 use regex::Regex;
@@ -37,16 +43,16 @@ fn bytes(size: &str) -> usize {
 
 /// The default of a variable that is a number.
 fn default(variable: &str) -> f64 {
-    let variable = config::VARIABLES.iter().find(|it| it.name == variable);
+    let variable = VARIABLES.iter().find(|it| it.name == variable);
     variable.unwrap().default.parse().unwrap()
 }
 
 fn nginx_and_the_app_alone_have_the_same_limits() {
     let limits = text("nginx/conf.d/limits.conf");
     let line = bytes(directive(&limits, "large_client_header_buffers"));
-    assert_eq!(line, guard::MAX_LINE, "bytes of a line");
+    assert_eq!(line, request_validation::MAX_LINE, "bytes of a line");
     let headers = directive(&limits, "max_headers");
-    assert_eq!(headers, guard::MAX_HEADERS.to_string(), "header lines");
+    assert_eq!(headers, request_validation::MAX_HEADERS.to_string(), "header lines");
 }
 
 fn nginx_has_room_for_ten_thousand_idle_clients_beside_the_requests() {
@@ -72,7 +78,7 @@ fn upstream_seconds(name: &str) -> f64 {
 
 fn nginx_lets_an_idle_connection_go_before_the_app_does() {
     let idle = upstream_seconds("keepalive_timeout");
-    assert_eq!(idle, front::IDLE.as_secs_f64());
+    assert_eq!(idle, NGINX_IDLE_TIMEOUT.as_secs_f64());
     assert!(idle < default("KEEP_ALIVE"), "nginx keeps it for {idle} s");
 }
 
@@ -111,7 +117,7 @@ fn a_replica_that_has_stopped_is_forgotten_before_its_turn_comes_again() {
 
 fn a_replica_that_failed_is_back_before_those_that_drain_stop_listening() {
     let latest =
-        default("DRAIN_SECONDS") + default("SHUTDOWN_SECONDS") - drain::RESERVE.as_secs_f64();
+        default("DRAIN_SECONDS") + default("SHUTDOWN_SECONDS") - shutdown::RESERVE.as_secs_f64();
     assert!(out_of_turn() + 1.0 < latest);
 }
 
@@ -139,7 +145,7 @@ fn paths_of(alternatives: &Regex, nginx: &str) -> BTreeSet<String> {
 }
 
 fn nginx_knows_the_health_paths() {
-    let paths = health::LIVE.into_iter().chain([health::READY]);
+    let paths = health_paths::LIVE.into_iter().chain([health_paths::READY]);
     let owned: BTreeSet<_> = paths.map(str::to_owned).collect();
 
     let site = text("nginx/conf.d/site.conf");
@@ -157,7 +163,7 @@ fn nginx_knows_the_health_paths() {
         .expect("nginx's HEALTHCHECK")
         .extract()
         .1;
-    assert_eq!(probe, health::READY, "nginx's HEALTHCHECK");
+    assert_eq!(probe, health_paths::READY, "nginx's HEALTHCHECK");
 }
 
 fn base_images_are_named_in_the_dockerfile_alone() {

@@ -1,18 +1,14 @@
-//! What is said where nobody answers: pages for browsers, text for others, in every state that the stack can be in.
-
+//! Error responses where there is no service: during maintenance, and from nginx when every replica is dead.
 
 use std::net::SocketAddr;
 
-use actix_web::{HttpResponse, http::StatusCode, web};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use berth::{
-    front_files,
-    headers::SECURITY,
-    maintenance,
-    refusal::{Page, TEMPLATE},
+use actix_web::http::StatusCode;
+use berth::middleware::{error_pages::Page, maintenance, security_headers::SECURITY};
+use harness::{
+    Solo, Stack,
+    solo::wait_for,
+    wire::{self, Reply},
 };
-use harness::{Solo, Stack, service::serve, solo::wait_for, wire::{self, Reply}};
-use sha2::{Digest, Sha256};
 
 fn ask(address: SocketAddr, request: &str, accept: &str) -> Reply {
     let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n");
@@ -40,96 +36,6 @@ fn assert_refused(address: SocketAddr, request: &str, status: u16, page: Page) {
 
 fn page(status: u16) -> Page {
     Page::Status(StatusCode::from_u16(status).unwrap())
-}
-
-fn the_style_of_the_pages_is_allowed() {
-    let (_, rest) = TEMPLATE.split_once("<style>").expect("a style");
-    let (style, _) = rest.split_once("</style>").expect("its end");
-    let hash = format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(style)));
-    let (_, policy) = SECURITY[0];
-    assert!(
-        policy.contains(&hash),
-        "the style of src/refusal/page.html has changed: src/headers.rs must allow {hash}"
-    );
-}
-
-fn nginx_has_a_page_for_each_refusal_of_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    front_files::write(folder.path()).unwrap();
-    let site = harness::root().join("nginx/conf.d/site.conf");
-    let site = std::fs::read_to_string(site).unwrap();
-    let statuses =
-        regex::Regex::new(r"error_page ((?:\d{3} )+)(?:=(\d{3}) )?/\.\./refusal").unwrap();
-    let mut count = 0;
-    for line in statuses.captures_iter(&site) {
-        let becomes = line.get(2).unwrap_or(line.get(1).unwrap()).as_str();
-        for status in becomes.split_whitespace() {
-            for kind in ["html", "txt"] {
-                let file = folder.path().join(format!("refusals/{status}.{kind}"));
-                assert!(file.is_file(), "no {}", file.display());
-                count += 1;
-            }
-        }
-    }
-    assert!(count >= 12, "{count} were found in site.conf");
-}
-
-/// What a service can do wrong, and what it may do.
-fn service(app: &mut web::ServiceConfig) {
-    app.route("/panic", web::get().to(panics))
-        .route("/error", web::get().to(fails))
-        .route("/empty/{status}", web::get().to(empty))
-        .route("/own", web::get().to(own));
-}
-
-async fn panics() -> HttpResponse {
-    panic!("the secret")
-}
-
-async fn fails() -> Result<HttpResponse, actix_web::Error> {
-    Err(actix_web::error::ErrorInternalServerError("the secret"))
-}
-
-async fn empty(status: web::Path<u16>) -> HttpResponse {
-    let status = StatusCode::from_u16(*status).unwrap();
-    HttpResponse::build(status)
-        .insert_header(("x-of-its-own", "kept"))
-        .finish()
-}
-
-async fn own() -> HttpResponse {
-    HttpResponse::NotFound()
-        .insert_header(("content-security-policy", "default-src 'none'"))
-        .body("not that one")
-}
-
-fn a_service_that_fails_says_nothing_of_why() {
-    let app = serve(&[], service);
-    for path in ["/panic", "/error"] {
-        assert_refused(app, &format!("GET {path}"), 500, page(500));
-    }
-    // It goes on.
-    assert_eq!(ask(app, "GET /own", "*/*").text(), "not that one");
-}
-
-fn a_service_need_not_find_the_words() {
-    let app = serve(&[], service);
-    for status in [403, 404, 409, 500, 502, 503, 504] {
-        let request = format!("GET /empty/{status}");
-        assert_refused(app, &request, status, page(status));
-        let reply = ask(app, &request, "*/*");
-        assert_eq!(reply.header("x-of-its-own"), Some("kept"));
-    }
-    let reply = ask(app, "GET /empty/204", "text/html");
-    assert_eq!((reply.status, reply.text().as_str()), (204, ""));
-}
-
-fn a_service_has_the_last_word() {
-    let app = serve(&[], service);
-    let reply = ask(app, "GET /own", "text/html");
-    assert_eq!((reply.status, reply.text().as_str()), (404, "not that one"));
-    let policy = reply.header("content-security-policy");
-    assert_eq!(policy, Some("default-src 'none'"));
 }
 
 fn the_pages_are_there_when_every_replica_is_dead() {
@@ -178,11 +84,6 @@ fn maintenance_turns_everyone_away_but_probes() {
 }
 
 harness::trials![
-    the_style_of_the_pages_is_allowed,
-    nginx_has_a_page_for_each_refusal_of_its_own,
-    a_service_that_fails_says_nothing_of_why,
-    a_service_need_not_find_the_words,
-    a_service_has_the_last_word,
     the_pages_are_there_when_every_replica_is_dead,
     maintenance_turns_everyone_away_but_probes,
 ];

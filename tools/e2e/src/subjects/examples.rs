@@ -66,14 +66,15 @@ fn is_asked(group: &str, question: &Question) -> bool {
     is_theirs && !ONLY_BERTH.contains(&group)
 }
 
-/// One of examples/, built if it has to be.
+/// One of tools/e2e/examples/, built if it has to be.
 fn example(name: &str) -> Solo {
     let cargo = env::var("CARGO").unwrap_or("cargo".into());
     run(Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--example", name])
-        .args(["--target-dir", "target"])
+        .args(["build", "--quiet", "--locked", "--package", "e2e"])
+        .args(["--example", name, "--manifest-path", "tools/Cargo.toml"])
+        .args(["--target-dir", "tools/target"])
         .current_dir(root()));
-    let program = root().join("target/debug/examples").join(name);
+    let program = root().join("tools/target/debug/examples").join(name);
     Solo::run(
         Command::new(program)
             .env_clear()

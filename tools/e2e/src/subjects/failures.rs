@@ -17,7 +17,7 @@ use std::{
 
 use crate::{dns::{Dns, Server}, load::{Counted, From, Loss, Options, Report, Answered}};
 use crate::run::Batch;
-use harness::{skip, modes::{STACK, why_not}, solo::wait_for, stack::{docker, run}, wire};
+use harness::{skip, stall::TOLERANCE, modes::{STACK, why_not}, solo::wait_for, stack::{docker, run}, wire};
 use libtest_mimic::Failed;
 
 /// After so long a failure must have been noticed.
@@ -417,7 +417,7 @@ pub fn batches() -> Vec<Batch> {
         };
         match &missing {
             Some(why) => skip::skipped(scenario.event, why.clone()),
-            None => skip::trial(scenario.event, trial),
+            None => skip::timed_trial(scenario.event, TOLERANCE, trial),
         }
     });
     let trials: Vec<_> = trials.collect();

@@ -1,4 +1,4 @@
-//! Probes: what the health paths answer, whoever asks and however; and `berth healthcheck`, which asks them.
+//! Probes: what the health paths answer, whoever asks and however; and `app healthcheck`, which asks them.
 
 
 use std::{
@@ -111,7 +111,7 @@ fn a_draining_server_is_alive_but_not_ready() {
     }
 }
 
-/// `berth healthcheck`: its exit code and what it says. It ends by itself, whatever it meets; else the code is none.
+/// `app healthcheck`: its exit code and what it says. It ends by itself, whatever it meets; else the code is none.
 fn healthcheck(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let asked = outcome(app_command(variables).arg("healthcheck"));
     assert_eq!(asked.stdout, "");
@@ -126,7 +126,7 @@ fn assert_passes(variables: &[(&str, &str)]) {
 fn assert_fails(variables: &[(&str, &str)], says: &[&str]) {
     let (code, said) = healthcheck(variables);
     assert_eq!(code, Some(1), "{variables:?}: {said}");
-    assert!(said.starts_with("berth: "), "{variables:?}: {said}");
+    assert!(said.starts_with("app: "), "{variables:?}: {said}");
     for part in says {
         assert!(said.contains(part), "{variables:?}: {said}");
     }

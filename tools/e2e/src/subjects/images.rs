@@ -79,7 +79,7 @@ fn the_app_is_small_and_says_how_it_runs() {
     let size = image["Size"].as_u64().unwrap();
     assert!(size <= 8_000_000, "it has {size} bytes");
     let config = &image["Config"];
-    assert_eq!(config["Entrypoint"], json!(["/berth"]));
+    assert_eq!(config["Entrypoint"], json!(["/app"]));
     assert_eq!(config["Cmd"], json!(["serve"]));
     assert_eq!(
         config["Healthcheck"]["Test"],
@@ -145,7 +145,7 @@ fn the_app_holds_what_it_needs_and_no_more() {
             .any(|it| path.starts_with(it) || it.starts_with(path))
     });
     assert!(
-        others.eq(["berth", "etc", "etc/passwd", "srv/assets.txt"].map(Path::new)),
+        others.eq(["app", "etc", "etc/passwd", "srv/assets.txt"].map(Path::new)),
         "{ours:?}"
     );
 
@@ -153,7 +153,7 @@ fn the_app_holds_what_it_needs_and_no_more() {
     let executable = ours
         .iter()
         .filter(|path| meta(path).is_file() && meta(path).mode() & 0o111 != 0);
-    assert_eq!(executable.collect::<Vec<_>>(), [Path::new("berth")]);
+    assert_eq!(executable.collect::<Vec<_>>(), [Path::new("app")]);
     let privileged = ours
         .iter()
         .find(|path| meta(path).is_file() && meta(path).mode() & 0o6000 != 0);

@@ -161,13 +161,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Not every machine can play every part. Says so past the capture of the test's output.
+/// Not every machine can play every part.
 fn can(part: &str, is: bool) -> bool {
     if !is {
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: this machine can't play one {part}"
-        );
+        harness::skip(format!("this machine can't play one {part}"));
     }
     is
 }

@@ -130,5 +130,5 @@ fn probe(address: SocketAddr, over: &AtomicBool) -> usize {
 }
 
 harness::trials![
-    too_much_is_refused_quickly_and_nothing_breaks,
+    @timed too_much_is_refused_quickly_and_nothing_breaks,
 ];

@@ -5,15 +5,12 @@
 use std::{
     collections::BTreeSet,
     env, fs,
-    io::{Write, stderr},
     path::PathBuf,
     process::Command,
 };
 
-use berth::{
-    config::{Config, VARIABLES},
-    hosts::Authority,
-};
+use app::settings::{Settings, VARIABLES};
+use berth::http::host::Authority;
 use serde_json::{Value, json};
 
 use harness::{root};
@@ -127,12 +124,11 @@ fn files_pass_the_official_schemas() {
                 None => &document.content,
             };
             let Some((good, said)) = passes(schema, part) else {
-                let _ = writeln!(
-                    stderr(),
-                    "SKIPPED: {name}/{} was not held to the schema {schema}: that is not in {}, or `tests/lint.sh tools` was not run",
+                harness::skip(format!(
+                    "{name}/{} was not held to the schema {schema}: that is not in {}, or `tests/lint.sh tools` was not run",
                     file.name,
                     schemas().display()
-                );
+                ));
                 continue;
             };
             assert!(good, "{name}/{}: {said}", file.name);
@@ -309,7 +305,7 @@ fn a_platforms_own_variables_tell_its_name_for_the_app() {
         let own = contract.container.variables.clone().into_iter();
         let own = own.chain([("STATIC_DIR".to_owned(), dir.clone())]);
         let (config, warnings) =
-            Config::load(own.map(|(name, value)| (name.into(), value.into()))).unwrap();
+            Settings::load(own.map(|(name, value)| (name.into(), value.into()))).unwrap();
         assert_eq!(warnings, [], "{name}");
         if contract.host.is_empty() {
             continue;
@@ -530,7 +526,7 @@ fn an_image_that_a_platform_would_stumble_over_is_noticed() {
         .find(|(name, ..)| name == "heroku")
         .unwrap();
     let good = json!({"Architecture": "amd64", "Config": {"User": "65532:0", "ExposedPorts": null,
-        "Entrypoint": ["/berth"], "Cmd": ["serve"], "StopSignal": "SIGTERM"}});
+        "Entrypoint": ["/app"], "Cmd": ["serve"], "StopSignal": "SIGTERM"}});
     assert!(image::faults(&good, &contract).is_empty());
     for (place, value, says) in [
         ("/Architecture", json!("arm64"), "make push"),
@@ -541,7 +537,7 @@ fn an_image_that_a_platform_would_stumble_over_is_noticed() {
         ("/Config/Cmd", Value::Null, "CMD"),
         (
             "/Config/Entrypoint",
-            json!(["/bin/sh", "-c", "/berth"]),
+            json!(["/bin/sh", "-c", "/app"]),
             "ENTRYPOINT",
         ),
         ("/Config/StopSignal", json!("SIGHUP"), "STOPSIGNAL"),

@@ -24,7 +24,7 @@ fn policies(process: &str) -> Vec<String> {
 }
 
 fn an_app_with_a_front_takes_turns_and_one_alone_does_not() {
-    let behind = Solo::start(&[("FRONT", "localhost:9")]);
+    let behind = Solo::start(&[("NGINX_ADDRESS", "localhost:9")]);
     assert_eq!(policies(&behind.id().to_string()), [BATCH]);
     let alone = Solo::start(&[]);
     assert_eq!(policies(&alone.id().to_string()), [ORDINARY]);
@@ -39,14 +39,14 @@ fn nginx_takes_turns() {
 fn both_in_one_container_do() {
     let bundle = Bundle::start(&[]);
     let all = bundle.shell("for process in /proc/[0-9]*; do cut -d' ' -f2,41 $process/stat; done");
-    for name in ["(nginx)", "(berth)"] {
+    for name in ["(nginx)", "(app)"] {
         let policy = format!("{name} {BATCH}");
         assert!(all.lines().any(|line| line == policy), "{policy} in {all}");
     }
 }
 
 harness::trials![
-    an_app_with_a_front_takes_turns_and_one_alone_does_not,
-    nginx_takes_turns,
-    both_in_one_container_do,
+    @timed an_app_with_a_front_takes_turns_and_one_alone_does_not,
+    @timed nginx_takes_turns,
+    @timed both_in_one_container_do,
 ];

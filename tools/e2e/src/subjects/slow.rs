@@ -5,14 +5,12 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    process::Command,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use actix_web::{HttpResponse, rt::time::sleep, web};
-use harness::{SetOnDrop, Solo, Stack, service::serve, solo::wait_for, stack::docker, wire::{self, PATIENCE, Reply}};
+use harness::{SetOnDrop, Solo, Stack, solo::wait_for, stack::docker, wire::{self, PATIENCE, Reply}};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Seconds that a client has, and bytes that a body may have.
@@ -303,70 +301,6 @@ fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
     })
 }
 
-fn the_app_alone_sheds_what_is_too_much() {
-    // A handler that takes its time: the sample service is done before a second request could come.
-    let address = serve(&[("MAX_REQUESTS", "4")], |app| {
-        app.route("/slow", web::get().to(slow));
-    });
-    let (served, shed) = hammer(address, "/slow", 64);
-    assert!(served > 0 && shed > 0, "{served} served, {shed} shed");
-    for _ in 0..20 {
-        assert_eq!(wire::get(address, "/slow", "localhost").status, 200);
-    }
-}
-
-async fn slow() -> HttpResponse {
-    sleep(PAUSE / 10).await;
-    HttpResponse::Ok().finish()
-}
-
-/// How far the test below has come: the handlers and the client wait for each other.
-static STEP: AtomicUsize = AtomicUsize::new(0);
-/// Requests that one client sends at once.
-const MANY: usize = 1000;
-static ANSWERED: AtomicUsize = AtomicUsize::new(0);
-
-fn reached(number: usize) {
-    wait_for(|| (STEP.load(Ordering::SeqCst) >= number).then_some(()));
-}
-
-/// Does this step of the test, and waits for the next, which somebody else does.
-fn step(number: usize) {
-    STEP.store(number, Ordering::SeqCst);
-    reached(number + 1);
-}
-
-fn many_requests_at_once_leave_others_their_turn() {
-    let address = serve(&[("WEB_CONCURRENCY", "1")], |app| {
-        let held = || async {
-            step(1);
-            HttpResponse::Ok().finish()
-        };
-        let many = || async {
-            if ANSWERED.fetch_add(1, Ordering::SeqCst) == 0 {
-                step(3);
-            }
-            HttpResponse::Ok().finish()
-        };
-        let other = || async { ANSWERED.load(Ordering::SeqCst).to_string() };
-        app.route("/held", web::get().to(held))
-            .route("/many", web::get().to(many))
-            .route("/other", web::get().to(other));
-    });
-    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.write_all(request("/held").as_bytes()).unwrap();
-    reached(1);
-    let many = request("/many").repeat(MANY);
-    socket.write_all(many.as_bytes()).unwrap();
-    step(2);
-    let other = thread::spawn(move || wire::get(address, "/other", "localhost"));
-    thread::sleep(PAUSE); // until the worker has been handed it
-    STEP.store(4, Ordering::SeqCst);
-    let before: usize = other.join().unwrap().text().parse().unwrap();
-    assert!(before < MANY / 2, "after {before} of {MANY}");
-}
-
 fn nginx_sheds_what_is_too_much() {
     let stack = Stack::start(&[("MAX_REQUESTS", "2")]);
     let address = stack.front();
@@ -387,36 +321,11 @@ fn slow_senders_take_nobodys_place() {
     }
 }
 
-fn nginx_refuses_limits_that_the_app_refuses() {
-    for (name, value) in [
-        ("CLIENT_TIMEOUT", "0"),
-        ("CLIENT_TIMEOUT", "86401"),
-        ("MAX_BODY", "10mb"),
-        ("MAX_BODY", "0"),
-        ("MAX_REQUESTS", "+5"),
-        ("MAX_REQUESTS", "65536"),
-    ] {
-        let mut run = Command::new("docker");
-        run.args(["run", "--rm", "--tmpfs=/tmp", "--env"]);
-        run.args([&format!("{name}={value}"), "berth-nginx", "nginx", "-t"]);
-        let output = run.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(78), "{name}={value}: {said}");
-        assert!(
-            said.contains(&format!("{name}=\"{value}\": set it to")),
-            "{said}"
-        );
-    }
-}
-
 harness::trials![
-    the_app_alone_ends_every_slow_or_hostile_client,
-    nginx_ends_every_slow_or_hostile_client,
-    the_app_alone_serves_beside_ten_thousand_idle_clients,
-    nginx_serves_beside_ten_thousand_idle_clients,
-    the_app_alone_sheds_what_is_too_much,
-    many_requests_at_once_leave_others_their_turn,
-    nginx_sheds_what_is_too_much,
-    slow_senders_take_nobodys_place,
-    nginx_refuses_limits_that_the_app_refuses,
+    @timed the_app_alone_ends_every_slow_or_hostile_client,
+    @timed nginx_ends_every_slow_or_hostile_client,
+    @timed the_app_alone_serves_beside_ten_thousand_idle_clients,
+    @timed nginx_serves_beside_ten_thousand_idle_clients,
+    @timed nginx_sheds_what_is_too_much,
+    @timed slow_senders_take_nobodys_place,
 ];

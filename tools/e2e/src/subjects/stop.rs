@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use berth::drain;
+use berth::process::shutdown;
 
 use harness::{Solo, in_flight::{InFlight, wait_until_refused}, solo::{Outcome, Running, app_command, outcome, wait_for}, wire};
 
@@ -107,7 +107,7 @@ fn each_step_of_the_end_is_a_line_of_the_log() {
         .collect();
     let steps = [
         "SIGQUIT: draining for 0.1 s",
-        "drained: nobody asks, listening no more",
+        "drained: no more requests, closing the listener",
         "stopped",
     ];
     assert!(said.ends_with(&steps), "{log:?}");
@@ -116,7 +116,7 @@ fn each_step_of_the_end_is_a_line_of_the_log() {
 /// Asks again and again until refused, or as often as told; returns how often there was an answer.
 fn ask_on(address: SocketAddr, path: &str, times: usize) -> usize {
     let ask = |_: &usize| {
-        thread::sleep(drain::QUIET / 5);
+        thread::sleep(shutdown::QUIET / 5);
         let Ok(mut socket) = TcpStream::connect(address) else {
             return false;
         };
@@ -126,12 +126,12 @@ fn ask_on(address: SocketAddr, path: &str, times: usize) -> usize {
     (0..times).take_while(ask).count()
 }
 
-fn the_listener_stays_until_nobody_asks_any_more() {
+fn the_listener_stays_while_requests_come() {
     let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("SHUTDOWN_SECONDS", LONG)]);
     app.signal("TERM");
     assert_eq!(ask_on(app.address, "/", 20), 20);
     assert_eq!(app.ended().code(), Some(0));
-    app.log_line(|line| line.contains("INFO") && line.contains("drained: nobody asks"));
+    app.log_line(|line| line.contains("INFO") && line.contains("drained: no more requests"));
 }
 
 fn probes_do_not_keep_the_listener() {
@@ -141,7 +141,7 @@ fn probes_do_not_keep_the_listener() {
     assert_eq!(app.ended().code(), Some(0));
 }
 
-fn whoever_never_stops_to_ask_is_refused_in_time() {
+fn a_client_that_never_stops_is_refused_in_time() {
     let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("SHUTDOWN_SECONDS", "2")]);
     app.signal("TERM");
     let request = InFlight::begin(app.address);
@@ -162,7 +162,7 @@ fn a_front_that_cannot_be_told_is_named() {
         ("nowhere.invalid:8080", "nowhere.invalid:8080 can't be told"),
         (deaf.as_str(), "has not asked for readiness"),
     ] {
-        let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("FRONT", front)]);
+        let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("NGINX_ADDRESS", front)]);
         app.signal("TERM");
         assert_eq!(app.ended().code(), Some(0));
         let log = app.log();
@@ -174,7 +174,7 @@ fn a_front_that_cannot_be_told_is_named() {
 fn a_front_is_told_until_it_has_asked_and_again_after_that() {
     let front = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = front.local_addr().unwrap().to_string();
-    let mut app = Solo::start(&[("DRAIN_SECONDS", "2"), ("FRONT", &address)]);
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "2"), ("NGINX_ADDRESS", &address)]);
     app.signal("TERM");
     front.set_nonblocking(true).unwrap();
     let answered = |answer: &str| -> String {
@@ -216,14 +216,13 @@ fn every_front_is_told_even_if_it_hangs() {
     let name = format!("localhost:{}", front.local_addr().unwrap().port());
     let addresses: BTreeSet<SocketAddr> = name.to_socket_addrs().unwrap().collect();
     if addresses.len() < 2 {
-        // Past the test runner, which shows nothing of a test that passes.
-        let _ = writeln!(stderr(), "SKIPPED: localhost has but one address here");
+        harness::skip("localhost has but one address here");
     }
     let mine = front.local_addr().unwrap();
     let others = addresses.into_iter().filter(|&address| address != mine);
     let others = others.map(|address| TcpListener::bind(address).unwrap());
     let fronts: Vec<_> = [front].into_iter().chain(others).collect();
-    let app = Solo::start(&[("DRAIN_SECONDS", LONG), ("FRONT", &name)]);
+    let app = Solo::start(&[("DRAIN_SECONDS", LONG), ("NGINX_ADDRESS", &name)]);
     app.signal("TERM");
     let mut held = Vec::new();
     for front in fronts {
@@ -343,7 +342,7 @@ fn assert_cannot_listen(mut command: Command, says: &[&str]) {
         code, stderr: said, ..
     } = outcome(&mut command);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.starts_with("berth: can't listen on "), "{said}");
+    assert!(said.starts_with("app: can't listen on "), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     for part in says {
         assert!(said.contains(part), "{said}");
@@ -393,11 +392,11 @@ harness::trials![
     requests_are_served_during_the_drain,
     an_answer_during_the_drain_is_the_last_of_its_connection,
     each_step_of_the_end_is_a_line_of_the_log,
-    the_listener_stays_until_nobody_asks_any_more,
+    @timed the_listener_stays_while_requests_come,
     probes_do_not_keep_the_listener,
-    whoever_never_stops_to_ask_is_refused_in_time,
+    @timed a_client_that_never_stops_is_refused_in_time,
     a_front_that_cannot_be_told_is_named,
-    a_front_is_told_until_it_has_asked_and_again_after_that,
+    @timed a_front_is_told_until_it_has_asked_and_again_after_that,
     every_front_is_told_even_if_it_hangs,
     an_idle_connection_holds_nothing_up,
     without_keep_alive_every_answer_is_the_last,

@@ -17,7 +17,7 @@ use std::{
 
 use crate::{load::{Counted, From, Options, Report, image}};
 use crate::run::Batch;
-use harness::{skip, modes::{STACK, why_not}, stack::{docker, run}};
+use harness::{skip, stall::TOLERANCE, modes::{STACK, why_not}, stack::{docker, run}};
 use libtest_mimic::Failed;
 
 /// One thing that happens to a stack.
@@ -162,6 +162,10 @@ pub fn batches() -> Vec<Batch> {
         };
         match &missing {
             Some(why) => skip::skipped(scenario.event, why.clone()),
+            // Scaling is judged by time too: by how soon replicas are there, and gone.
+            None if scenario.event.starts_with("scale ") => {
+                skip::timed_trial(scenario.event, TOLERANCE, trial)
+            }
             None => skip::trial(scenario.event, trial),
         }
     });
