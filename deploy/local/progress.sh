@@ -103,7 +103,7 @@ announce() {
 }
 
 rewrite_line() {
-    local id=${steps[0]-} width=0 text=… seconds=$((SECONDS - start))
+    local id=${steps[0]-} width=0 text=${progress_title:+$progress_title }… seconds=$((SECONDS - start))
     read -r _ width < <(stty size <&2 2>/dev/null)
     if [[ $id ]]; then
         text=${name[$id]} seconds=$((SECONDS - began[$id]))
