@@ -39,7 +39,7 @@ const marks = Array.from({ length: 60 }, (_, second) => {
   return mark;
 });
 
-/** One question at a time; while there is no answer, they get rarer. Nobody sees a hidden page. */
+/** One request at a time. Without an answer the pauses grow. A hidden page sends none. */
 async function ask() {
   clearTimeout(next);
   if (asking || paused || document.hidden) return;
