@@ -65,26 +65,24 @@ RUN /app error-page-files /srv/front
 FROM ${NGINX_IMAGE} AS nginx
 RUN rm -rf /etc/nginx/conf.d
 COPY nginx /etc/nginx
+COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=site /srv /srv
 COPY --from=front /srv/front /srv/front
+# Reads the settings, writes what depends on them, and becomes nginx.
+COPY --from=build /app /app
+ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 USER 65532:0
 # A graceful stop; SIGTERM would cut connections.
 STOPSIGNAL SIGQUIT
-HEALTHCHECK --interval=3s --timeout=2s --start-period=10s \
-    CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:8080/health/ready"]
-ENTRYPOINT ["/etc/nginx/entrypoint.sh"]
-CMD ["nginx", "-g", "daemon off;"]
+HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/app", "healthcheck"]
+ENTRYPOINT ["/app"]
+CMD ["nginx"]
 
 
 FROM nginx AS bundle
-COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
-COPY --from=build /app /app
 # As for the app, below.
 LABEL service=berth
-ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/app", "healthcheck"]
-ENTRYPOINT ["/app"]
 CMD ["bundle"]
 
 
@@ -93,21 +91,22 @@ FROM ${HTTPD_IMAGE} AS apache
 RUN test -e /usr/local/apache2/bin/httpd \
     || { mkdir -p /usr/local/apache2/bin && ln -s /usr/sbin/apache2 /usr/local/apache2/bin/httpd \
     && ln -s /usr/lib/apache2/modules /usr/local/apache2/modules; }
-COPY deploy/compose/apache /etc/berth
-COPY --from=build /app /app
+COPY deploy/compose/apache/httpd.conf /etc/berth/httpd.conf
+COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=front /srv/front /srv/front
 # nginx's syntax, in httpd's.
 RUN sed -En -e 's/^add_header (.* ".*") always;$/Header always set \1/p' \
     -e 's/^https (".*");$/Header always set Strict-Transport-Security \1 env=is_https/p' \
     /srv/front/security_headers.conf /srv/front/hsts.conf > /srv/front/security_headers.apache.conf
-USER 65532:0
-# For /berth, which reads the settings and asks for health.
+# As for nginx, above. Files come from the replicas.
+COPY --from=build /app /app
 ENV BIND=[::]:8080 STATIC_DIR=/srv
+USER 65532:0
 # A graceful stop; SIGTERM would cut connections.
 STOPSIGNAL SIGWINCH
 HEALTHCHECK --interval=3s --timeout=2s --start-period=10s CMD ["/app", "healthcheck"]
-ENTRYPOINT ["/etc/berth/entrypoint.sh"]
-CMD ["/usr/local/apache2/bin/httpd", "-f", "/etc/berth/httpd.conf", "-D", "FOREGROUND"]
+ENTRYPOINT ["/app"]
+CMD ["apache"]
 
 
 # All that the app's image holds, in one folder: COPY would make folders of today. The same files make the same layer: all

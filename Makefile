@@ -1,10 +1,14 @@
-# The targets are one-liners; what they do is in deploy/local/ and tests/. Plain `make` lists them.
+# The targets are one-liners; what they do is in scripts. Plain `make` lists them.
+
+E2E := deploy/local/cargo.sh run --quiet --locked --manifest-path tools/Cargo.toml -p e2e --bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean logs rollout rollback push check test lossless mutants-front screenshot bench bench-check
+.PHONY: help up down clean logs rollout rollback check push test prove prove-table lossless mutants screenshot bench bench-check
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^# --- / { print "\n" substr($$0, 7) } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# --- run it on this machine
 
 up: ## build what changed and start: nginx, and 2 replicas behind it, on port 8000 (PUBLISH=…)
 	@deploy/local/up.sh
@@ -18,29 +22,39 @@ clean: ## `make down`, and remove the images that were made here
 logs: ## follow the logs of nginx and the replicas
 	@docker compose logs --follow --tail 50
 
+# --- ship it
+
 rollout: ## build, and replace the replicas by new ones without losing a request (IMAGE=…: by that image)
 	@deploy/compose/rollout $(if $(IMAGE),--image $(IMAGE),--build)
 
 rollback: ## the same, back to the image that ran before
 	@deploy/compose/rollout --rollback
 
+check: ## look for what would make a first deploy fail (PLATFORM=fly, IMAGE=berth-app)
+	@deploy/local/cargo.sh run --quiet --manifest-path tools/Cargo.toml -p platform-check -- $(PLATFORM)
+
 push: ## build for platforms, push, and print the digest to pin (IMAGE=registry/name:tag; TARGET=bundle: with nginx in it)
 	@deploy/local/push.sh
 
-check: ## look over what a first deploy would stumble over (PLATFORM=fly, IMAGE=berth-app)
-	@deploy/local/cargo.sh run --quiet --manifest-path tools/Cargo.toml -p platform-check -- $(PLATFORM)
+# --- test it
 
-test: ## run every test
+test: ## test your service: style, unit tests, its table alone and through nginx, scaling, configuration
 	@tests/run.sh
 
-lossless: ## a million requests or more while replicas come, go and die, and what a plain nginx would lose
-	@LOSSLESS=full deploy/local/cargo.sh test --locked --no-fail-fast --test lossless --test plain -- --nocapture
+prove: ## prove every promise of Berth, for who edits Berth itself (ONLY=a check or a subject, …)
+	@ONLY="$(ONLY)" tools/e2e/prove.sh
 
-mutants-front: ## take out of nginx and the drain one line at a time, and show which test notices (ONLY=part of a line)
-	@deploy/local/cargo.sh test --quiet --locked --test mutants -- $(if $(ONLY),"$(ONLY)")
+prove-table: ## write the times of the last whole `make prove` into CONTRIBUTING.md
+	@tools/e2e/prove.sh --table
+
+lossless: ## a million requests or more while replicas come, go and die, and what a plain nginx would lose
+	@LOSSLESS=full $(E2E) e2e -- --only zero_downtime,plain_nginx_baseline
+
+mutants: ## take out of nginx and the drain one line at a time, and show which test notices (ONLY=part of a line)
+	@$(E2E) mutants -- $(if $(ONLY),"$(ONLY)")
 
 screenshot: ## remake docs/clock.png, the README's picture
-	@tests/image.sh browser && deploy/local/cargo.sh test --quiet --locked --test screenshot
+	@tools/e2e/fixtures/image.sh browser && $(E2E) screenshot
 
 bench: ## measure Berth beside other servers, and write tools/bench/results.md (ONLY=a group, or a part of a server's name)
 	@tools/bench/images.sh && deploy/local/cargo.sh run --quiet --manifest-path tools/Cargo.toml -p bench -- "$(ONLY)"

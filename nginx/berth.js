@@ -1,2 +1,2 @@
-// nginx's own variables are empty for a header that is empty and for one that is missing.
+// nginx's own variables don't tell an empty header from a missing one.
 export default { hasHost: request => String(request.headersIn.Host !== undefined) };

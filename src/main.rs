@@ -1,4 +1,5 @@
-//! The command line: `app [serve]`, `app bundle`, `app healthcheck`, `app config`, `app error-page-files`.
+//! The command line: `app [serve]`, `app nginx`, `app apache`, `app bundle`, `app healthcheck`, `app config`,
+//! `app error-page-files`.
 
 use std::{
     env,
@@ -10,9 +11,10 @@ use std::{
 
 use app::settings::Settings;
 use berth::{
+    apache,
     log::start::Log,
     middleware::access_log::AccessLog,
-    nginx::{error_page_files, supervisor},
+    nginx::{config, error_page_files, exec, log_relay, supervisor},
     process::{probe, sched_batch, startup_checks},
     settings::{
         reader::{EX_CONFIG, Warning},
@@ -24,7 +26,11 @@ const USAGE: &str = "\
 usage: app [COMMAND]
 
   serve        serve the site (the default)
-  bundle       the same with nginx in front, in the image berth-bundle
+  nginx [ARGUMENT…]
+               become the nginx in front of the app, in the image berth-nginx; -t checks its configuration
+  apache [ARGUMENT…]
+               the same with Apache httpd, in the image berth-apache
+  bundle       serve the site with nginx in front, in the image berth-bundle
   healthcheck  ask the server of this configuration whether it is ready; exits 0 or 1
   config       show the settings in force and where each value came from
   error-page-files FOLDER
@@ -44,7 +50,14 @@ async fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         [] | ["serve"] => serve().await,
+        ["nginx", ref rest @ ..] => nginx(rest),
+        ["apache", ref rest @ ..] => apache(rest),
         ["bundle"] => bundle().await,
+        // Children of the two: one passes nginx's log on, one tells httpd of replicas that come and go.
+        [log_relay::COMMAND] => log_relay::run()
+            .map_err(|error| ExitError(1, format!("can't pass the log on: {error}"))),
+        [apache::WATCH_COMMAND] => apache::watch_replicas()
+            .map_err(|error| ExitError(1, format!("can't write the replicas: {error}"))),
         ["healthcheck"] => healthcheck(),
         ["config"] => settings().and_then(print),
         ["error-page-files", folder] => error_page_files::write(Path::new(folder))
@@ -118,15 +131,55 @@ async fn serve() -> Result<(), ExitError> {
         .map_err(|error| ExitError(1, format!("the server failed: {error}")))
 }
 
+/// What nginx needs of the settings.
+fn nginx_options(settings: Settings, app: Option<Address>) -> config::Options {
+    config::Options {
+        bind: settings.bind,
+        app,
+        allowed_hosts: settings.allowed_hosts,
+        trusted_proxies: settings.trusted_proxies,
+        client_header: settings.client_header.to_string(),
+        request_id_header: settings.request_id_header.0.map(|it| it.to_string()),
+        static_prefix: settings.static_prefix.as_str().to_owned(),
+        keep_alive: settings.keep_alive.into(),
+        client_timeout: settings.client_timeout.seconds(),
+        drain_time: settings.drain_seconds.into(),
+        max_body: settings.max_body.bytes(),
+        max_requests: settings.max_requests.count(),
+        maintenance: settings.maintenance.0,
+    }
+}
+
+/// Returns only if nginx can't be started.
+fn nginx(arguments: &[&str]) -> Result<(), ExitError> {
+    let options = nginx_options(settings()?, None);
+    let error = exec::exec(&options, arguments);
+    Err(ExitError(error.code(), error.to_string()))
+}
+
+/// Returns only if httpd can't be started.
+fn apache(arguments: &[&str]) -> Result<(), ExitError> {
+    let settings = settings()?;
+    let options = apache::Options {
+        bind: settings.bind,
+        trusted_proxies: settings.trusted_proxies,
+        client_header: settings.client_header.to_string(),
+        request_id_header: settings.request_id_header.0.map(|it| it.to_string()),
+        keep_alive: settings.keep_alive.into(),
+        client_timeout: settings.client_timeout.seconds(),
+        max_body: settings.max_body.bytes(),
+    };
+    let error = apache::exec(&options, arguments);
+    Err(ExitError(error.code(), error.to_string()))
+}
+
 /// The app reads the same variables, and gives the warnings.
 async fn bundle() -> Result<(), ExitError> {
     let (settings, _) = load()?;
     let _log = log(&settings)?;
     let options = supervisor::Options {
-        bind: settings.bind,
-        allowed_hosts: settings.allowed_hosts.to_string(),
-        drain_time: settings.drain_seconds.into(),
         shutdown_time: settings.shutdown_seconds.into(),
+        nginx: nginx_options(settings, supervisor::SOCKET.parse().ok()),
     };
     let ended = supervisor::run(&options).await;
     ended.map_err(|failure| ExitError(failure.code(), failure.to_string()))

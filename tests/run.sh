@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Every check and every test, a line each; their output goes to target/test-logs/.
-# Needs Rust on this machine, Python for the linters, and Docker for everything that runs in containers.
+# Tests the service: format, clippy, unit tests, every case of tests/service.toml through the app alone and through nginx
+# with two replicas, scaling, and the configuration. Prints a line for each step; the output is in target/test-logs/.
+# Needs Rust on this machine, and Docker for what runs in containers.
 # usage: tests/run.sh
-set -euo pipefail
-cd "$(dirname "$0")/.."
 
-[[ ${1-} != -h && ${1-} != --help ]] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' tests/run.sh; exit; }
-die() { printf 'berth: %s\n       %s\n' "$1" "$2" >&2; exit 1; }
+. "$(dirname "$0")/../deploy/local/lib.sh"
+logs=target/test-logs
+. tests/steps.sh
 
-export CARGO_TERM_COLOR=never
 deploy/local/cargo.sh --version >/dev/null
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # as cargo.sh has it
 channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
@@ -17,80 +16,41 @@ for tool in 'cargo' 'cargo fmt' 'cargo clippy'; do
     said=$($tool --version 2>&1 </dev/null) || die "\`$tool\` does not run: $(grep -m 1 -i error <<<"$said")" \
         "Install Rust $channel: rustup toolchain install $channel --component rustfmt,clippy (on Debian without rustup also: rustfmt, rust-clippy)."
 done
-command -v python3 >/dev/null || die "python3 is missing, which the linters need." "Install it: sudo apt-get install python3-venv"
 
-logs=target/test-logs
-mkdir -p "$logs" && rm -f "$logs"/*
-passed=0 failed=0 skipped=0 ran=() missed=()
-
-# run NAME COMMAND…: one line with its result; when it failed, the end of what it said.
-run() {
-    local name=$1 start=$SECONDS status=0
-    shift
-    printf '%-14s ' "$name"
-    "$@" >"$logs/$name.log" 2>&1 </dev/null || status=$?
-    if ((status)); then printf 'FAILED'; else printf 'ok    '; fi
-    printf ' %4d s   %s\n' $((SECONDS - start)) "$logs/$name.log"
-    ((status == 0)) || tail -n 20 "$logs/$name.log" | sed 's/^/    | /'
-    ran+=("$name")
+cargo_test() { cargo test --locked --no-fail-fast "$@"; }
+# app PART…: those tests of tests/app. Without capture, for the lines "PROVED" and "SKIPPED".
+app() { cargo_test --test app -- --nocapture "$@"; }
+# Unit tests, and the test programs and modules that you add.
+yours() {
+    local status=0 program
+    cargo_test --package app --lib --bins || status=$?
+    cargo_test --package app --doc || status=$?
+    for program in tests/*.rs tests/*/main.rs; do
+        program=${program#tests/} program=${program%/main.rs}
+        [[ $program == app || $program == '*'* ]] || cargo_test --test "${program%.rs}" -- --nocapture || status=$?
+    done
+    app --skip service:: --skip scaling:: --skip configuration:: || status=$?
     return $status
 }
 
-# What only makes ready counts only when it fails.
-prepare() { run "$@" || { failed=$((failed + 1)); return 1; }; }
-check() { if run "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
-skip() {
-    printf '%-14s skipped: %s\n' "$1" "$2"
-    missed+=("$1 ($2)")
-    skipped=$((skipped + 1))
-}
+check format "the code has the format of rustfmt" cargo fmt --all --check
+check clippy "clippy has no warning" cargo clippy --locked --workspace --all-targets -- --deny warnings
+tests library "the library that the service stands on works" cargo_test --workspace --exclude app
+tests yours "your tests pass" yours
 
-# counted NAME WHAT: the sum over all `test result:` lines of that log.
-counted() { sed -nE "s/^test result: .* ([0-9]+) $2.*/\1/p" "$logs/$1.log" | awk '{ sum += $1 } END { print sum + 0 }'; }
+images=yes
+if ! docker version >/dev/null 2>&1; then
+    skip images "no Docker engine answers"
+# The tests run images of these names, whatever .env says.
+elif ! show images env COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE= FRONT_IMAGE= deploy/local/images.sh; then
+    images=
+fi
+if [[ $images ]]; then
+    tests service "the service answers as its table says" app service::
+    tests scaling "scaling loses no request" app scaling::
+    tests configuration "Compose, nginx and the manuals agree with src/settings.rs" app configuration::
+else
+    for name in service scaling configuration; do skip "$name" "the images could not be built"; done
+fi
 
-# tests NAME OPTION…: the tests of a crate; each counts.
-tests() {
-    local name=$1 status=0 bad ignored
-    run "$name" timeout --foreground 60m cargo test --locked --no-fail-fast "${@:2}" || status=$?
-    grep -E '^test .* FAILED$' "$logs/$name.log" | head -n 30 | sed 's/^/    | /' || true
-    bad=$(counted "$name" failed)
-    # A test program that was not built, or died, says nothing of its cases.
-    ((status == 0 || bad > 0)) || bad=1
-    passed=$((passed + $(counted "$name" passed))) failed=$((failed + bad))
-    ignored=$(counted "$name" ignored)
-    ((ignored == 0)) || missed+=("$ignored tests (marked \`ignore\`; $logs/$name.log names them)")
-    skipped=$((skipped + ignored))
-    # What a test could not try on this machine, in its own words.
-    local part
-    while read -r part; do
-        missed+=("$name: $part")
-        passed=$((passed - 1)) skipped=$((skipped + 1))
-    done < <(sed -n 's/.*SKIPPED: //p' "$logs/$name.log")
-}
-
-tools=yes images=yes
-prepare tools tests/lint.sh tools || tools=
-# What the tests run has these names, whatever .env says.
-prepare images env COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE= FRONT_IMAGE= deploy/local/images.sh --bundle --apache || images=
-for name in browser registry kamal; do
-    [[ ! $images ]] || prepare "$name" tests/image.sh "$name" || true
-done
-
-for name in $(tests/lint.sh --list); do
-    case $name in
-    fmt | clippy | doc) needs= ;;
-    compose | nginx | apache) needs=images ;;
-    gixy | schema | compose-lint) needs='tools images' ;;
-    *) needs=tools ;;
-    esac
-    if [[ $needs == *tools* && ! $tools ]]; then skip "$name" "the linters could not be installed"
-    elif [[ $needs == *images* && ! $images ]]; then skip "$name" "the images could not be made"
-    else check "$name" tests/lint.sh "$name"; fi
-done
-tests site --manifest-path deploy/site/Cargo.toml --target-dir target/site --release
-tests tests
-
-printf '\nran:     %s\n' "${ran[*]}"
-for what in "${missed[@]}"; do echo "skipped: $what"; done
-echo "$passed passed, $failed failed, $skipped skipped"
-((failed == 0))
+summary

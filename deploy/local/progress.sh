@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Shows the progress of a long command. To be sourced by lib.sh.
 #   with_progress LOG COMMAND…      runs the command with its output in the log file, and returns its exit status
-# It follows the log: steps of `docker build --progress plain`, packages of apt and dpkg, layers of `docker pull`, crates
-# and test programs of cargo (whose "12/97" appears with CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=99).
+# It follows the log: steps of `docker build --progress plain`, packages of apt and dpkg, layers of `docker pull`, crates and
+# test programs of cargo, and parts that a script names itself with a line "== NAME". Cargo prints "12/97" of its crates with
+# CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=99.
 # On a terminal it rewrites one line each second. Elsewhere it prints a line once a step has run for 3 seconds, and the
 # step's time when it ends.
 
@@ -42,7 +43,7 @@ follow() {
 
 # understand LINE: notes which step begins, goes on or ends with this line of the log.
 understand() {
-    local line=${1##*$'\r'}
+    local line=${1##*$'\r'} id
     if [[ $line =~ ^#([0-9]+)\ (DONE|CACHED|ERROR|CANCELED) ]]; then
         finish "${BASH_REMATCH[1]}"
     elif [[ $line =~ ^#([0-9]+)\ ([0-9.]+\ +)((Downloaded|Compiling|Get:|Setting\ up)\ ?[^ ]*) ]]; then
@@ -54,7 +55,7 @@ understand() {
         begin "${BASH_REMATCH[1]}" "[${BASH_REMATCH[3]:-${BASH_REMATCH[2]}}] ${BASH_REMATCH[4]}"
     elif [[ $line =~ ^\ *(Compiling|Checking|Downloaded)\ ([^ ]+) || $line =~ ^\ *Building\ \[.*\]\ ([0-9]+/[0-9]+):(.*) ]]; then
         begin cargo "[cargo] crates" "${BASH_REMATCH[1]}${BASH_REMATCH[2]:+ ${BASH_REMATCH[2]}}"
-    elif [[ $line =~ ^\ *(Finished|Running|Doc-tests)\ (unittests\ )?([^ ]+) ]]; then
+    elif [[ $line =~ ^\ +(Finished|Running|Doc-tests)\ (unittests\ )?([^ ]+) ]]; then
         finish cargo
         finish tests
         [[ ${BASH_REMATCH[1]} == Finished ]] || begin tests "[test] ${BASH_REMATCH[3]}"
@@ -66,6 +67,9 @@ understand() {
         finish download
         [[ ${BASH_REMATCH[1]} == Unpacking ]] || ((count += 1))
         begin install "[install] Debian's packages" "$count of $total: ${BASH_REMATCH[2]}"
+    elif [[ $line =~ ^==\ (.+) ]]; then # a script names its next part
+        for id in download install part; do finish "$id"; done
+        begin part "[${BASH_REMATCH[1]}]"
     elif [[ $line == *": Pulling fs layer" ]]; then
         begin pull "[pull] layers" "$count of $((++total))"
     elif [[ $line == *": Pull complete" ]]; then
@@ -99,7 +103,7 @@ announce() {
 }
 
 rewrite_line() {
-    local id=${steps[0]-} width=0 text=… seconds=$((SECONDS - start))
+    local id=${steps[0]-} width=0 text=${progress_title:+$progress_title }… seconds=$((SECONDS - start))
     read -r _ width < <(stty size <&2 2>/dev/null)
     if [[ $id ]]; then
         text=${name[$id]} seconds=$((SECONDS - began[$id]))

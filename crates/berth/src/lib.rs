@@ -16,9 +16,9 @@
 //! 14. [`middleware::error_pages`] fills the body of an error, and [`middleware::security_headers`] adds headers.
 //!
 //! [`process::shutdown`] ends the process after SIGTERM without losing a request; [`process::deregister`] tells nginx.
-//! [`nginx`] writes nginx's configuration from the same settings, and runs it. [`log`] writes lines without blocking.
+//! [`nginx`] writes nginx's configuration from the same settings, and runs it; [`apache`] does so for httpd. [`log`] writes lines without blocking.
 //!
-//! Imports point one way: nginx → process → middleware, settings → http, log.
+//! Imports point one way: apache → nginx → process → middleware, settings → http, log.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -94,8 +94,13 @@ pub mod process {
     pub mod startup_checks;
 }
 
-/// nginx: its configuration, and the supervisor of nginx and the app in one container.
+pub mod apache;
+
+/// nginx: its configuration and its start, and the supervisor of nginx and the app in one container.
 pub mod nginx {
+    pub mod config;
     pub mod error_page_files;
+    pub mod exec;
+    pub mod log_relay;
     pub mod supervisor;
 }

@@ -33,8 +33,10 @@ bootstrap() {
     # The builds trust the certificates that this machine trusts: for networks that intercept TLS.
     [[ ! -f $bundle ]] || cp "$bundle" "$root/debs/trusted.crt" || return 1
 
+    echo "== unpacking"
     first=$(tar --create --directory "$root" --owner=0 --group=0 --numeric-owner . | docker import -) || return 1
     docker run --name "$container" "$first" sh -euc "$inside" &&
+        echo "== importing" &&
         image=$(docker export "$container" | docker import --change "LABEL berth.packages=$packages" -) &&
         docker tag "$image" "$name"
     local status=$?

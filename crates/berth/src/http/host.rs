@@ -137,6 +137,11 @@ impl AllowedHosts {
         (authority.domain()).is_some_and(|host| self.0.iter().any(|pattern| pattern.matches(host)))
     }
 
+    /// The entries in lower case: `example.com`, `.example.com` with its subdomains, or `*`.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Pattern::as_str)
+    }
+
     /// Adds a host; false if it was allowed already.
     ///
     /// # Errors
@@ -283,7 +288,7 @@ impl Default for AllowedHosts {
 /// As one would write the list.
 impl fmt::Display for AllowedHosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries: Vec<_> = self.0.iter().map(Pattern::as_str).collect();
+        let entries: Vec<_> = self.patterns().collect();
         f.write_str(&entries.join(","))
     }
 }

@@ -1,4 +1,4 @@
-//! Non-blocking standard error: a bounded buffer and a writer thread. The reader of the log may stop, or the disk may be
+//! Non-blocking log output: a bounded buffer and a writer thread. The reader of the log may stop, or the disk may be
 //! full; a thread that answers requests never waits for either.
 //!
 //! Lines beyond [`CAPACITY`] are dropped. Once lines can be written again, one of them says how many were lost.
@@ -20,7 +20,7 @@ pub const CAPACITY: usize = 1 << 20;
 /// (mallopt(3), `M_MMAP_THRESHOLD`).
 const BLOCK: usize = 64 << 10;
 /// The writer waits this long for more lines, and writes them together: waking it costs more than writing.
-const BATCH_DELAY: Duration = Duration::from_millis(10);
+pub const BATCH_DELAY: Duration = Duration::from_millis(10);
 /// At the end of the process the last lines have this long to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -45,16 +45,20 @@ struct State {
 }
 
 impl Queue {
-    /// Starts the thread that writes to `out`.
+    /// Starts the thread that writes to `out`. It calls `report_lost` with the number of lines that were lost, once lines can
+    /// be written again.
     ///
     /// # Errors
     /// If the system starts no thread.
-    pub fn start(out: impl Write + AsFd + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        out: impl Write + AsFd + Send + 'static,
+        report_lost: impl Fn(&Self, u64) + Send + 'static,
+    ) -> io::Result<Self> {
         let queue = Self::default();
         let lines = queue.clone();
         thread::Builder::new()
             .name("log".into())
-            .spawn(move || lines.write_forever(out))?;
+            .spawn(move || lines.write_forever(out, report_lost))?;
         Ok(queue)
     }
 
@@ -83,13 +87,13 @@ impl Queue {
         drop(waited);
     }
 
-    fn write_forever(&self, mut out: impl Write + AsFd) {
+    fn write_forever(&self, mut out: impl Write + AsFd, report_lost: impl Fn(&Self, u64)) {
         let mut works = true;
         loop {
             let (blocks, lost) = self.take(works);
             if lost > 0 {
                 // It has room: all other lines have just been taken.
-                log::warn!("{lost} lines of the log could not be written, and are lost");
+                report_lost(self, lost);
             }
             let unwritten = write(&mut out, &blocks);
             works = unwritten == 0;

@@ -24,7 +24,9 @@ impl Log {
     /// # Errors
     /// If the system starts no thread.
     pub fn start(format: LogFormat, filter: &str) -> io::Result<Self> {
-        let queue = Queue::start(io::stderr())?;
+        let queue = Queue::start(io::stderr(), |_, lost| {
+            log::warn!("{lost} lines of the log could not be written, and are lost");
+        })?;
         let logger = env_logger::Builder::new()
             .target(Target::Pipe(Box::new(queue.clone())))
             // Its start-up lines repeat what the program's own say.

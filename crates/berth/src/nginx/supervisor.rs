@@ -1,21 +1,22 @@
-//! `berth bundle`: nginx and the app in one container. This process is the container's first: it starts both, takes away
-//! every process that has ended, and ends the container in order. The app is `berth serve` on a Unix socket.
+//! `app bundle`: nginx and the app in one container. This process is the container's first: it starts both, reaps children,
+//! and stops both in order. The app is `app serve` on a Unix socket.
 //!
-//! If either ends unasked, so does the container, at once: whoever runs it starts it anew.
+//! If either ends by itself, the container ends at once, so that the platform starts it again.
 //!
-//! At SIGTERM ([`StopSignals`] has them all) nothing is lost. Each step is a line of the log:
+//! At SIGTERM (or another of [`StopSignals`]) no request is lost. Each step is a line of the log:
 //!
-//! 1. nginx is reloaded with nginx/drain.conf: readiness fails, and every answer is the last of its connection. Requests
-//!    are served as ever, for `DRAIN_SECONDS`.
-//! 2. nginx listens no more. Requests in flight have `SHUTDOWN_SECONDS` to finish.
-//! 3. The app, which nobody can ask any more, is stopped. The end, with exit code 0.
+//! 1. nginx is reloaded with nginx/drain.conf: readiness fails, and every response closes its connection. nginx serves
+//!    requests as before, for `DRAIN_SECONDS`.
+//! 2. nginx stops listening. Requests in flight have `SHUTDOWN_SECONDS` to finish.
+//! 3. The app gets no more requests, and is stopped. The exit code is 0.
 
 use std::{
     env,
     fmt::{self, Display},
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     io::{self, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
+    path::Path,
     pin::pin,
     process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -30,6 +31,7 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, set_child_subreaper, wait,
 };
 
+use super::{config, exec};
 use crate::{
     process::{
         listener::{self, BindError},
@@ -39,49 +41,38 @@ use crate::{
     settings::{reader::EX_CONFIG, values::Address},
 };
 
-/// Where nginx finds the app.
-const SOCKET: &str = "unix:/tmp/berth.sock";
-/// Writes nginx's configuration, and becomes nginx.
-const ENTRYPOINT: &str = "/etc/nginx/entrypoint.sh";
-/// Where it writes that.
-const CONFIGURATION: &str = "/tmp/berth";
-/// A part of it, within `server`.
-const LISTEN: &str = "/tmp/berth/listen.conf";
-/// What the drain adds to that.
-const DRAIN: &str = "include /etc/nginx/drain.conf;\n";
+/// The app's Unix socket. nginx asks the app there.
+pub const SOCKET: &str = "unix:/tmp/berth.sock";
 
-/// Of the time to shut down, so much is left to the end of the app.
+/// This much of the shutdown time is left to the end of the app.
 const RESERVE: Duration = Duration::from_millis(300);
-/// Between two looks at whether a part is ready.
-const LOOK: Duration = Duration::from_millis(20);
-/// Within this time a platform that signals every process of a container has reached them all.
-const MOMENT: Duration = Duration::from_millis(200);
+/// Between two probes of a part that starts.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// A platform that signals every process of a container reaches all of them within this time.
+const SIGNAL_FANOUT: Duration = Duration::from_millis(200);
 
-/// What nginx and the app are told.
+/// The values that the supervisor needs.
 pub struct Options {
-    /// Where nginx listens.
-    pub bind: Address,
-    /// The hosts to answer for, with the platform's.
-    pub allowed_hosts: String,
-    /// Serving on after the signal.
-    pub drain_time: Duration,
-    /// For requests in flight, from then on.
+    /// What nginx is started with; `app` is [`SOCKET`].
+    pub nginx: config::Options,
+    /// How long requests in flight have to finish, after the drain time.
     pub shutdown_time: Duration,
 }
 
-/// Serves until the process is told to stop and the requests in flight are done, or out of time.
+/// Serves until a stop signal comes, and requests in flight are done or out of time.
 ///
 /// # Errors
-/// If nginx or the app could not be started, or ended by itself.
+/// If nginx or the app can't be started, or ends by itself.
 pub async fn run(options: &Options) -> Result<(), Failure> {
-    let Address::Tcp(address) = options.bind else {
-        return Err(Failure::Address(options.bind.clone()));
+    let Address::Tcp(address) = options.nginx.bind else {
+        let bind = options.nginx.bind.clone();
+        return Err(Failure::Config(config::Error::Bind(bind)));
     };
-    // Found out here, it is said with what to do.
+    // nginx would report it without a remedy.
     listener::try_to_listen(address).map_err(Failure::Listen)?;
     let mut bundle = Bundle::new().map_err(Failure::System)?;
     let ended = bundle.serve(options).await;
-    // Nobody outlives this process, not even a worker of an nginx that was killed.
+    // No child outlives this process, not even a worker of an nginx that was killed.
     bundle.kill();
     if ended.is_ok() {
         log::info!("stopped");
@@ -92,13 +83,13 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
 /// Why the container fails.
 #[derive(Debug)]
 pub enum Failure {
-    /// Not an address for nginx.
-    Address(Address),
-    /// nginx could not listen there.
+    /// nginx's includes can't be written.
+    Config(config::Error),
+    /// nginx can't listen on its address.
     Listen(BindError),
-    /// The system refused to start or to tell a process.
+    /// The system refused to start or to signal a process.
     System(io::Error),
-    /// A part ended unasked.
+    /// A part ended by itself.
     Ended(Part, ExitStatus),
 }
 
@@ -106,8 +97,8 @@ impl Failure {
     /// The exit code for it.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Address(_) => EX_CONFIG,
-            // nginx's entrypoint knows it, too.
+            Self::Config(error) => error.code(),
+            // The app found a mistake in its settings.
             Self::Ended(_, status) if status.code() == Some(EX_CONFIG.into()) => EX_CONFIG,
             _ => 1,
         }
@@ -117,10 +108,7 @@ impl Failure {
 impl Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(bind) => write!(
-                out,
-                "BIND={bind}: nginx is asked over TCP; set it to an address such as [::]:8080"
-            ),
+            Self::Config(error) => error.fmt(out),
             Self::Listen(error) => error.fmt(out),
             Self::System(error) => write!(
                 out,
@@ -129,7 +117,7 @@ impl Display for Failure {
             ),
             Self::Ended(part, status) => write!(
                 out,
-                "{part} ended unasked ({status}), and so does the container; what it said itself stands above"
+                "{part} ended by itself ({status}), and the container ends with it; its own message stands above"
             ),
         }
     }
@@ -138,9 +126,9 @@ impl Display for Failure {
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Part {
-    /// `berth serve`.
+    /// `app serve`.
     App,
-    /// nginx's master process, and first the shell that becomes it.
+    /// nginx's master process.
     Nginx,
 }
 
@@ -161,31 +149,34 @@ struct Running {
 
 /// What a supervisor waits for.
 enum Event {
-    Asked(&'static str),
+    StopRequested(&'static str),
     Ended(Part, ExitStatus),
 }
 
 struct Bundle {
     parts: Vec<Running>,
+    /// The process group of nginx's log relay.
+    log_relay: Option<Pid>,
     stop: StopSignals,
-    changes: unix::Signal,
+    child_signals: unix::Signal,
 }
 
 impl Bundle {
     fn new() -> io::Result<Self> {
-        fs::create_dir_all(CONFIGURATION)?;
-        // Some platforms have a process of their own come first. Orphans are ours all the same.
+        // Some platforms start a process of their own first. Orphans come to this process all the same.
         set_child_subreaper(Some(getpid()))?;
         Ok(Self {
             parts: Vec::new(),
+            log_relay: None,
             stop: StopSignals::listen()?,
-            changes: unix::signal(SignalKind::child())?,
+            child_signals: unix::signal(SignalKind::child())?,
         })
     }
 
     async fn serve(&mut self, options: &Options) -> Result<(), Failure> {
+        config::write(&options.nginx).map_err(Failure::Config)?;
         let mut app = Command::new(env::current_exe().map_err(Failure::System)?);
-        // Whatever these say is meant for nginx, which is whom clients see.
+        // These are meant for nginx, which is the clients' peer.
         for name in [
             "PORT",
             "NGINX_ADDRESS",
@@ -200,32 +191,24 @@ impl Bundle {
             .env("BIND", SOCKET)
             .env("DRAIN_SECONDS", "0");
         let socket = SOCKET.parse().expect("an address");
-        let mut nginx = Command::new(ENTRYPOINT);
-        nginx
-            .args(["nginx", "-g", "daemon off;"])
-            .env("APP", SOCKET)
-            .env("BIND", options.bind.to_string())
-            // With those that the platform's own variables tell.
-            .env("ALLOWED_HOSTS", &options.allowed_hosts);
-        for (part, command, address) in [
-            (Part::App, app, &socket),
-            (Part::Nginx, nginx, &options.bind),
-        ] {
-            self.start(part, command).map_err(Failure::System)?;
-            if let Some(signal) = self.asked_before_ready(address).await? {
-                log::info!("{signal}, before {part} was ready");
-                return Ok(());
-            }
+        self.start(Part::App, app).map_err(Failure::System)?;
+        if self.stopped_before_ready(Part::App, &socket).await? {
+            return Ok(());
         }
-        log::info!(
-            "listening on {} with nginx, and the app behind it",
-            options.bind
-        );
-        let signal = self.asked().await?;
+        let (nginx, log_relay) = exec::serving().map_err(Failure::System)?;
+        self.log_relay = Some(log_relay);
+        self.start(Part::Nginx, nginx).map_err(Failure::System)?;
+        let bind = &options.nginx.bind;
+        if self.stopped_before_ready(Part::Nginx, bind).await? {
+            return Ok(());
+        }
+        log::info!("listening on {bind} with nginx, and the app behind it");
+        let signal = self.stop_requested().await?;
         self.drain(signal, options).await
     }
 
-    /// Starts a part in a process group of its own: a signal to ours, such as a terminal's, is ours to deal with.
+    /// Starts a part in a process group of its own: a signal to this process's group, such as a terminal's, reaches the
+    /// supervisor alone.
     fn start(&mut self, part: Part, mut command: Command) -> io::Result<()> {
         let child = command.stdin(Stdio::null()).process_group(0).spawn()?;
         self.parts.push(Running {
@@ -236,29 +219,33 @@ impl Bundle {
         Ok(())
     }
 
-    /// The signal that asked to stop while `address` was not yet answering.
-    async fn asked_before_ready(
+    /// Waits until `part` is ready on `address`. True if a stop signal comes first.
+    async fn stopped_before_ready(
         &mut self,
+        part: Part,
         address: &Address,
-    ) -> Result<Option<&'static str>, Failure> {
+    ) -> Result<bool, Failure> {
         while probe::healthcheck(address).is_err() {
-            match timeout(LOOK, self.event()).await {
-                Ok(Event::Asked(signal)) => return Ok(Some(signal)),
+            match timeout(POLL_INTERVAL, self.event()).await {
+                Ok(Event::StopRequested(signal)) => {
+                    log::info!("{signal}, before {part} was ready");
+                    return Ok(true);
+                }
                 Ok(Event::Ended(part, status)) => return Err(Failure::Ended(part, status)),
                 Err(_) => {}
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
-    /// The signal that asks to stop.
-    async fn asked(&mut self) -> Result<&'static str, Failure> {
+    /// The next stop signal.
+    async fn stop_requested(&mut self) -> Result<&'static str, Failure> {
         match self.event().await {
-            Event::Asked(signal) => Ok(signal),
+            Event::StopRequested(signal) => Ok(signal),
             Event::Ended(part, status) => {
-                // In order, so somebody asked: a platform that signals every process?
-                let asked = timeout(MOMENT, self.stop.next()).await.ok();
-                asked
+                // It ended in order, so it got a signal: a platform may signal every process.
+                let signal = timeout(SIGNAL_FANOUT, self.stop.next()).await.ok();
+                signal
                     .filter(|_| status.success())
                     .ok_or(Failure::Ended(part, status))
             }
@@ -266,48 +253,49 @@ impl Bundle {
     }
 
     async fn drain(&mut self, signal: &str, options: &Options) -> Result<(), Failure> {
-        let wait = options.drain_time;
-        log::info!("{signal}: draining for {} s", wait.as_secs_f32());
-        let listen_no_more = Instant::now() + wait;
-        let end = listen_no_more + options.shutdown_time;
-        let cut = listen_no_more.max(end - RESERVE);
-        reconfigure().map_err(Failure::System)?;
+        let drain_time = options.nginx.drain_time;
+        log::info!("{signal}: draining for {} s", drain_time.as_secs_f32());
+        let drain_deadline = Instant::now() + drain_time;
+        let deadline = drain_deadline + options.shutdown_time;
+        let kill_deadline = drain_deadline.max(deadline - RESERVE);
+        add_drain_config().map_err(Failure::System)?;
         self.signal(Part::Nginx, Signal::HUP);
-        if self.ended(Part::Nginx, listen_no_more).await? {
+        if self.ended(Part::Nginx, drain_deadline).await? {
             log::warn!(
-                "nginx has been stopped, too: whoever still asked was refused; have the platform signal this process alone"
+                "nginx has been stopped too, and requests during the drain were refused; have the platform signal this process alone"
             );
         } else {
             log::info!("drained: listening no more");
             self.signal(Part::Nginx, Signal::QUIT);
         }
-        if !self.ended(Part::Nginx, cut).await? {
-            log::warn!("out of time: whoever waits for an answer is cut off");
+        if !self.ended(Part::Nginx, kill_deadline).await? {
+            log::warn!("out of time: requests in flight are cut off");
             self.signal(Part::Nginx, Signal::TERM);
         }
         self.signal(Part::App, Signal::TERM);
-        self.ended(Part::Nginx, end).await?;
-        self.ended(Part::App, end).await?;
-        self.relieved(end).await;
+        self.ended(Part::Nginx, deadline).await?;
+        self.ended(Part::App, deadline).await?;
+        self.wait_for_log_relay(deadline).await;
         Ok(())
     }
 
     fn signal(&self, part: Part, signal: Signal) {
         let running = self.parts.iter().find(|it| it.part == part);
         if let Some(running) = running.filter(|it| !it.has_ended) {
-            // It may be gone this very moment.
+            // It may have ended at this moment.
             let _ = kill_process(running.id, signal);
         }
     }
 
-    /// Ends what is left of both, processes that they have started included.
+    /// Kills what is left of both, with the processes that they have started, and the relay.
     fn kill(&self) {
-        for running in &self.parts {
-            let _ = kill_process_group(running.id, Signal::KILL);
+        let parts = self.parts.iter().map(|it| it.id);
+        for group in parts.chain(self.log_relay) {
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 
-    /// Whether a part has ended by then, as it was told to. That a second signal comes changes nothing.
+    /// Whether a part has ended by then, in order. A second signal changes nothing.
     async fn ended(&mut self, part: Part, until: Instant) -> Result<bool, Failure> {
         while self.parts.iter().any(|it| it.part == part && !it.has_ended) {
             let left = until.saturating_duration_since(Instant::now());
@@ -327,14 +315,14 @@ impl Bundle {
             if let Some((part, status)) = self.reap() {
                 return Event::Ended(part, status);
             }
-            let (asked, changed) = (pin!(self.stop.next()), pin!(self.changes.recv()));
-            if let Either::Left((signal, _)) = select(asked, changed).await {
-                return Event::Asked(signal);
+            let (stop, child) = (pin!(self.stop.next()), pin!(self.child_signals.recv()));
+            if let Either::Left((signal, _)) = select(stop, child).await {
+                return Event::StopRequested(signal);
             }
         }
     }
 
-    /// Takes away processes that have ended, until one of them was a part.
+    /// Reaps children, until one of them was a part.
     fn reap(&mut self) -> Option<(Part, ExitStatus)> {
         while let Ok(Some((id, status))) = wait(WaitOptions::NOHANG) {
             if let Some(running) = self.parts.iter_mut().find(|it| it.id == id) {
@@ -345,19 +333,20 @@ impl Bundle {
         None
     }
 
-    /// Waits for the last process, which writes nginx's last lines to the log.
-    async fn relieved(&mut self, until: Instant) {
+    /// Waits for the last child, which writes nginx's last lines to the log.
+    async fn wait_for_log_relay(&mut self, until: Instant) {
         while let Ok(ended) = wait(WaitOptions::NOHANG) {
             let left = until.saturating_duration_since(Instant::now());
-            if ended.is_none() && timeout(left, self.changes.recv()).await.is_err() {
+            if ended.is_none() && timeout(left, self.child_signals.recv()).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// Has nginx's configuration be that of the drain, from the next reload on.
-fn reconfigure() -> io::Result<()> {
-    let mut listen = OpenOptions::new().append(true).open(LISTEN)?;
-    listen.write_all(DRAIN.as_bytes())
+/// Makes nginx's configuration that of the drain, from the next reload on.
+fn add_drain_config() -> io::Result<()> {
+    let path = Path::new(config::FOLDER).join(config::LISTEN);
+    let mut listen = OpenOptions::new().append(true).open(path)?;
+    listen.write_all(config::DRAIN.as_bytes())
 }

@@ -1,0 +1,135 @@
+//! More requests than the service can work on: some get 503 at once, and every connection gets its turn.
+
+use std::{
+    io::Write,
+    net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix_web::{HttpResponse, rt::time::sleep, web};
+use harness::{
+    solo::wait_for,
+    stall::{TOLERANCE, judge},
+    wire,
+};
+
+use crate::service::{Values, serve};
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Clients that ask as fast as they get answers, for some time: how many got 200, and how many 503.
+fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
+    let end = Instant::now() + Duration::from_secs(3);
+    let client = || {
+        let (mut served, mut shed) = (0, 0);
+        while Instant::now() < end {
+            let reply = wire::get(address, path, "localhost");
+            match reply.status {
+                200 => served += 1,
+                503 => {
+                    assert_eq!(reply.header("retry-after"), Some("1"));
+                    assert_eq!(reply.text(), "503 Service Unavailable");
+                    let kind = reply.header("content-type");
+                    assert_eq!(kind, Some("text/plain; charset=utf-8"));
+                    assert!(reply.header("x-request-id").is_some());
+                    shed += 1;
+                }
+                other => panic!("{other}: {reply:?}"),
+            }
+        }
+        (served, shed)
+    };
+    thread::scope(|scope| {
+        let probe = scope.spawn(|| {
+            while Instant::now() < end {
+                let health = wire::get(address, "/health/ready", "localhost");
+                assert_eq!(health.status, 200, "health under load");
+                thread::sleep(PAUSE / 10);
+            }
+        });
+        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        let counts = clients.into_iter().map(|it| it.join().unwrap());
+        let sums = counts.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        probe.join().expect("health answers");
+        sums
+    })
+}
+
+#[test]
+fn the_app_alone_sheds_what_is_too_much() {
+    // A handler that takes its time: the sample service is done before a second request could come.
+    let values = Values {
+        max_requests: 4,
+        ..Values::default()
+    };
+    let address = serve(values, |app| {
+        app.route("/slow", web::get().to(slow));
+    });
+    judge(TOLERANCE, || {
+        let (served, shed) = hammer(address, "/slow", 64);
+        assert!(served > 0 && shed > 0, "{served} served, {shed} shed");
+    });
+    for _ in 0..20 {
+        assert_eq!(wire::get(address, "/slow", "localhost").status, 200);
+    }
+}
+
+async fn slow() -> HttpResponse {
+    sleep(PAUSE / 10).await;
+    HttpResponse::Ok().finish()
+}
+
+/// How far the test below has come: the handlers and the client wait for each other.
+static STEP: AtomicUsize = AtomicUsize::new(0);
+/// Requests that one client sends at once.
+const MANY: usize = 1000;
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+
+fn reached(number: usize) {
+    wait_for(|| (STEP.load(Ordering::SeqCst) >= number).then_some(()));
+}
+
+/// Does this step of the test, and waits for the next, which somebody else does.
+fn step(number: usize) {
+    STEP.store(number, Ordering::SeqCst);
+    reached(number + 1);
+}
+
+#[test]
+fn many_requests_at_once_leave_others_their_turn() {
+    let values = Values {
+        workers: 1,
+        ..Values::default()
+    };
+    let address = serve(values, |app| {
+        let held = || async {
+            step(1);
+            HttpResponse::Ok().finish()
+        };
+        let many = || async {
+            if ANSWERED.fetch_add(1, Ordering::SeqCst) == 0 {
+                step(3);
+            }
+            HttpResponse::Ok().finish()
+        };
+        let other = || async { ANSWERED.load(Ordering::SeqCst).to_string() };
+        app.route("/held", web::get().to(held))
+            .route("/many", web::get().to(many))
+            .route("/other", web::get().to(other));
+    });
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(request("/held").as_bytes()).unwrap();
+    reached(1);
+    let many = request("/many").repeat(MANY);
+    socket.write_all(many.as_bytes()).unwrap();
+    step(2);
+    let other = thread::spawn(move || wire::get(address, "/other", "localhost"));
+    thread::sleep(PAUSE); // until the worker has been handed it
+    STEP.store(4, Ordering::SeqCst);
+    let before: usize = other.join().unwrap().text().parse().unwrap();
+    assert!(before < MANY / 2, "after {before} of {MANY}");
+}
+

@@ -1,0 +1,144 @@
+//! Error responses: pages for browsers, text for others, and nothing of why a service failed.
+
+use std::net::SocketAddr;
+
+use actix_web::{HttpResponse, http::StatusCode, web};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use berth::{
+    middleware::{
+        error_pages::{Page, TEMPLATE},
+        security_headers::SECURITY,
+    },
+    nginx::error_page_files,
+};
+use harness::{
+    root,
+    wire::{self, Reply},
+};
+use sha2::{Digest, Sha256};
+
+use crate::service::{Values, serve};
+
+fn ask(address: SocketAddr, request: &str, accept: &str) -> Reply {
+    let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n");
+    wire::ask(address, format!("{head}Connection: close\r\n\r\n"))
+}
+
+/// Holds both forms of an answer to `page`.
+#[track_caller]
+fn assert_refused(address: SocketAddr, request: &str, status: u16, page: Page) {
+    let forms = [
+        ("text/html", page.html(), "text/html; charset=utf-8"),
+        ("*/*", page.text(), "text/plain; charset=utf-8"),
+    ];
+    for (accept, body, kind) in forms {
+        let reply = ask(address, request, accept);
+        assert_eq!((reply.status, reply.text()), (status, body), "{request}");
+        assert_eq!(reply.header("content-type"), Some(kind));
+        assert_eq!(reply.header("vary"), Some("Accept"));
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        for (name, value) in SECURITY {
+            assert_eq!(reply.header(name), Some(value), "{request}");
+        }
+    }
+}
+
+fn page(status: u16) -> Page {
+    Page::Status(StatusCode::from_u16(status).unwrap())
+}
+
+#[test]
+fn the_style_of_the_pages_is_allowed() {
+    let (_, rest) = TEMPLATE.split_once("<style>").expect("a style");
+    let (style, _) = rest.split_once("</style>").expect("its end");
+    let hash = format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(style)));
+    let (_, policy) = SECURITY[0];
+    assert!(
+        policy.contains(&hash),
+        "the style of error_page.html has changed: security_headers.rs must allow {hash}"
+    );
+}
+
+#[test]
+fn nginx_has_a_page_for_each_refusal_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    error_page_files::write(folder.path()).unwrap();
+    let site = root().join("nginx/conf.d/site.conf");
+    let site = std::fs::read_to_string(site).unwrap();
+    let statuses =
+        regex::Regex::new(r"error_page ((?:\d{3} )+)(?:=(\d{3}) )?/\.\./refusal").unwrap();
+    let mut count = 0;
+    for line in statuses.captures_iter(&site) {
+        let becomes = line.get(2).unwrap_or(line.get(1).unwrap()).as_str();
+        for status in becomes.split_whitespace() {
+            for kind in ["html", "txt"] {
+                let file = folder.path().join(format!("refusals/{status}.{kind}"));
+                assert!(file.is_file(), "no {}", file.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 12, "{count} were found in site.conf");
+}
+
+/// What a service can do wrong, and what it may do.
+fn service(app: &mut web::ServiceConfig) {
+    app.route("/panic", web::get().to(panics))
+        .route("/error", web::get().to(fails))
+        .route("/empty/{status}", web::get().to(empty))
+        .route("/own", web::get().to(own));
+}
+
+async fn panics() -> HttpResponse {
+    panic!("the secret")
+}
+
+async fn fails() -> Result<HttpResponse, actix_web::Error> {
+    Err(actix_web::error::ErrorInternalServerError("the secret"))
+}
+
+async fn empty(status: web::Path<u16>) -> HttpResponse {
+    let status = StatusCode::from_u16(*status).unwrap();
+    HttpResponse::build(status)
+        .insert_header(("x-of-its-own", "kept"))
+        .finish()
+}
+
+async fn own() -> HttpResponse {
+    HttpResponse::NotFound()
+        .insert_header(("content-security-policy", "default-src 'none'"))
+        .body("not that one")
+}
+
+#[test]
+fn a_service_that_fails_says_nothing_of_why() {
+    let app = serve(Values::default(), service);
+    for path in ["/panic", "/error"] {
+        assert_refused(app, &format!("GET {path}"), 500, page(500));
+    }
+    // It goes on.
+    assert_eq!(ask(app, "GET /own", "*/*").text(), "not that one");
+}
+
+#[test]
+fn a_service_need_not_find_the_words() {
+    let app = serve(Values::default(), service);
+    for status in [403, 404, 409, 500, 502, 503, 504] {
+        let request = format!("GET /empty/{status}");
+        assert_refused(app, &request, status, page(status));
+        let reply = ask(app, &request, "*/*");
+        assert_eq!(reply.header("x-of-its-own"), Some("kept"));
+    }
+    let reply = ask(app, "GET /empty/204", "text/html");
+    assert_eq!((reply.status, reply.text().as_str()), (204, ""));
+}
+
+#[test]
+fn a_service_has_the_last_word() {
+    let app = serve(Values::default(), service);
+    let reply = ask(app, "GET /own", "text/html");
+    assert_eq!((reply.status, reply.text().as_str()), (404, "not that one"));
+    let policy = reply.header("content-security-policy");
+    assert_eq!(policy, Some("default-src 'none'"));
+}
+

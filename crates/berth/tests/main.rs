@@ -1,0 +1,10 @@
+//! The library's tests: what needs neither containers nor the sample's binary.
+
+mod body_limit;
+mod concurrency_limit;
+mod error_pages;
+mod forwarded;
+mod hosts;
+mod methods;
+mod service;
+mod settings;

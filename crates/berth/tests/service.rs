@@ -1,0 +1,95 @@
+//! A service of the tests' own, in their process, with Berth's layers around it.
+
+use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
+
+use actix_web::{App, http::header::HeaderName, web};
+use berth::{
+    http::{forwarded::TrustedProxies, host::AllowedHosts},
+    middleware::{
+        body_limit::BodyLimit, client_ip::ClientIp, concurrency_limit::ConcurrencyLimit,
+        drain::Drain, fallback, layers::Layers,
+    },
+    process::{
+        server::{Options, Server},
+        shutdown::Shutdown,
+    },
+    settings::values::Address,
+};
+
+/// The values that the cases differ in.
+pub struct Values {
+    pub workers: usize,
+    pub max_requests: usize,
+    pub max_body: u64,
+    pub client_timeout: Duration,
+    pub maintenance: bool,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            max_requests: 512,
+            max_body: 10 << 20,
+            client_timeout: Duration::from_secs(10),
+            maintenance: false,
+        }
+    }
+}
+
+/// Serves until the tests end, on a free port.
+pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr {
+    let drain = Drain::default();
+    let keep_alive = Duration::from_secs(100);
+    let layers = Layers {
+        keep_alive,
+        drain: drain.clone(),
+        client_ip: ClientIp {
+            trusted_proxies: TrustedProxies::default(),
+            header: HeaderName::from_static("x-forwarded-for"),
+        },
+        request_id_header: None,
+        access_log: None,
+        served_by: false,
+        body_limit: BodyLimit {
+            max: values.max_body,
+            timeout: values.client_timeout,
+        },
+        maintenance: values.maintenance,
+        allowed_hosts: AllowedHosts::default(),
+        // No file is in it.
+        static_dir: "src/http".into(),
+        static_prefix: "/static".into(),
+        concurrency_limit: ConcurrencyLimit::new(values.max_requests),
+    };
+    let options = Options {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        workers: values.workers,
+        max_connections: 1000,
+        keep_alive,
+        client_timeout: values.client_timeout,
+        shutdown: Shutdown {
+            drain_time: Duration::ZERO,
+            shutdown_time: Duration::ZERO,
+            nginx: None,
+        },
+    };
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let app = move || {
+                App::new()
+                    .configure(service)
+                    .service(fallback::catch_all())
+                    .wrap(layers.clone())
+            };
+            let server = Server::bind(options, drain, app).unwrap();
+            tell.send(server.address().clone()).unwrap();
+            server.run().await.unwrap();
+        });
+    });
+    match told.recv().unwrap() {
+        Address::Tcp(address) => address,
+        Address::Unix(path) => panic!("{path:?}"),
+    }
+}

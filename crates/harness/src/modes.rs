@@ -1,0 +1,309 @@
+//! A table of cases, run in each mode: a mode is started when the first of its cases runs, and taken down after the last.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::{
+    Bundle, Solo, Stack,
+    bundle::{self, BARE},
+    container::{Container, nginx_image},
+    skip,
+    stack::works,
+};
+
+/// What answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The app alone.
+    Solo,
+    /// nginx with replicas.
+    Stack,
+    /// Both in one container.
+    Bundle,
+    /// Apache with replicas.
+    Apache,
+}
+
+impl Mode {
+    /// The modes that answer alike.
+    pub const ALL: [Self; 3] = [Self::Solo, Self::Stack, Self::Bundle];
+    /// And the one that differs where the tables say so.
+    pub const AND_APACHE: [Self; 4] = [Self::Solo, Self::Stack, Self::Bundle, Self::Apache];
+
+    /// As cases are named.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Solo => "solo",
+            Self::Stack => "stack",
+            Self::Bundle => "bundle",
+            Self::Apache => "apache",
+        }
+    }
+
+    /// The images that it needs; the app alone needs none, unless the site is another.
+    pub fn images(self) -> &'static [&'static str] {
+        match self {
+            Self::Solo => &[],
+            Self::Stack => STACK,
+            Self::Bundle => &["berth-bundle"],
+            Self::Apache => &["berth-apache", "berth-app"],
+        }
+    }
+}
+
+/// The Compose files with Apache in nginx's place.
+pub const APACHE: &str = "docker-compose.yml:deploy/compose/apache.yml";
+
+/// The servers, as far as they have been needed.
+pub struct Modes {
+    variables: Vec<(&'static str, String)>,
+    /// The folder of another site, and the Compose file that mounts it.
+    site: Option<(PathBuf, String)>,
+    solo: OnceLock<Alone>,
+    stack: OnceLock<Stack>,
+    bundle: OnceLock<Bundle>,
+    apache: OnceLock<Stack>,
+}
+
+/// The app alone.
+enum Alone {
+    /// As the tests were built.
+    Process(Solo),
+    /// As it is shipped.
+    Image(Container),
+}
+
+impl Modes {
+    /// With `variables` for the app alone.
+    pub fn new(variables: Vec<(&'static str, String)>) -> Self {
+        Self {
+            variables,
+            site: None,
+            solo: OnceLock::new(),
+            stack: OnceLock::new(),
+            bundle: OnceLock::new(),
+            apache: OnceLock::new(),
+        }
+    }
+
+    /// The images, with `variables` and with the folders of `site` in the place of theirs; `compose_file` mounts them.
+    pub fn with_site(
+        variables: Vec<(&'static str, String)>,
+        site: &Path,
+        compose_file: &str,
+    ) -> Self {
+        Self {
+            site: Some((site.to_owned(), compose_file.to_owned())),
+            ..Self::new(variables)
+        }
+    }
+
+    /// Where it listens; starts it if it is not running.
+    pub fn address(&self, mode: Mode) -> SocketAddr {
+        match mode {
+            Mode::Solo => match self.solo() {
+                Alone::Process(process) => process.address,
+                Alone::Image(container) => container.address(8080),
+            },
+            Mode::Stack => self.stack().address,
+            Mode::Bundle => self.bundle().address,
+            Mode::Apache => self.apache().address,
+        }
+    }
+
+    /// What the app has logged so far, in all replicas.
+    pub fn log(&self, mode: Mode) -> Vec<String> {
+        match mode {
+            Mode::Solo => match self.solo() {
+                Alone::Process(process) => process.log(),
+                Alone::Image(container) => bundle::lines(&container.log().stderr),
+            },
+            Mode::Stack => self.stack().log("app"),
+            Mode::Bundle => self.bundle().app_log(),
+            Mode::Apache => self.apache().log("app"),
+        }
+    }
+
+    /// What nginx has logged so far, where there is one.
+    pub fn nginx_log(&self, mode: Mode) -> Vec<String> {
+        match mode {
+            Mode::Solo | Mode::Apache => Vec::new(),
+            Mode::Stack => self.stack().log("nginx"),
+            Mode::Bundle => self.bundle().nginx_log(),
+        }
+    }
+
+    /// The modes that have been started.
+    pub fn started(&self) -> Vec<Mode> {
+        let solo = self.solo.get().map(|_| Mode::Solo);
+        let stack = self.stack.get().map(|_| Mode::Stack);
+        let bundle = self.bundle.get().map(|_| Mode::Bundle);
+        let apache = self.apache.get().map(|_| Mode::Apache);
+        let started = [solo, stack, bundle, apache];
+        started.into_iter().flatten().collect()
+    }
+
+    fn solo(&self) -> &Alone {
+        self.solo.get_or_init(|| match &self.site {
+            None => Alone::Process(Solo::start(&self.variables())),
+            Some(_) => {
+                let options = self.options();
+                let options: Vec<_> = options.iter().map(String::as_str).collect();
+                let options = [BARE, &["--publish=127.0.0.1::8080"], &options].concat();
+                let container = Container::run(&options, "berth-app", &[]);
+                container.wait_until_ready();
+                Alone::Image(container)
+            }
+        })
+    }
+
+    /// nginx with replicas; starts it if it is not running.
+    pub fn stack(&self) -> &Stack {
+        self.stack.get_or_init(|| match &self.site {
+            None => Stack::start(&[]),
+            Some((site, file)) => {
+                let files = format!("docker-compose.yml:{file}");
+                self.stacked("nginx", &files, site)
+            }
+        })
+    }
+
+    fn apache(&self) -> &Stack {
+        self.apache.get_or_init(|| match &self.site {
+            None => Stack::behind("apache", &[("COMPOSE_FILE", APACHE)]),
+            Some((site, file)) => {
+                let files = format!("docker-compose.yml:{file}:deploy/compose/apache.yml");
+                self.stacked("apache", &files, site)
+            }
+        })
+    }
+
+    /// The stack that these Compose files describe, with the variables and the site.
+    fn stacked(&self, proxy: &'static str, files: &str, site: &Path) -> Stack {
+        let mut variables = self.variables();
+        let nginx = nginx_image();
+        variables.extend([
+            ("COMPOSE_FILE", files),
+            ("NGINX_UNDER_TEST", &nginx),
+            ("SITE", site.to_str().unwrap()),
+        ]);
+        Stack::behind(proxy, &variables)
+    }
+
+    fn variables(&self) -> Vec<(&str, &str)> {
+        let variables = self.variables.iter();
+        variables
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect()
+    }
+
+    /// For a container by itself: the variables, and the folders of the site.
+    fn options(&self) -> Vec<String> {
+        let Some((site, _)) = &self.site else {
+            return Vec::new();
+        };
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| format!("--env={name}={value}"));
+        let folders = ["site", "site.br", "site.gzip"];
+        let folders =
+            folders.map(|folder| format!("--volume={}/{folder}:/srv/{folder}:ro", site.display()));
+        variables.chain(folders).collect()
+    }
+
+    fn bundle(&self) -> &Bundle {
+        self.bundle.get_or_init(|| {
+            let options = self.options();
+            let options: Vec<_> = options.iter().map(String::as_str).collect();
+            Bundle::start(&options)
+        })
+    }
+}
+
+/// What a case does with the servers.
+pub type Check = Box<dyn FnOnce(&Modes) -> Result<(), Failed> + Send>;
+
+/// One case in one mode.
+pub struct Case {
+    /// Its name, without the mode's.
+    pub name: String,
+    /// The mode that it runs in.
+    pub mode: Mode,
+    /// What it does.
+    pub check: Check,
+}
+
+/// The cases as trials. Those whose images are missing are skipped.
+pub fn trials(modes: &Arc<Modes>, cases: Vec<Case>) -> Vec<Trial> {
+    let used = |mode: Mode| cases.iter().any(|case| case.mode == mode);
+    let missing: Vec<(Mode, String)> = Mode::AND_APACHE
+        .into_iter()
+        .filter(|mode| used(*mode))
+        .filter_map(|mode| Some((mode, why_not(mode.images())?)))
+        .collect();
+    let trial = |Case { name, mode, check }| {
+        let name = format!("{}: {name}", mode.name());
+        match missing.iter().find(|(it, _)| *it == mode) {
+            Some((_, why)) => skip::skipped(name, why.clone()),
+            None => {
+                let modes = Arc::clone(modes);
+                skip::trial(name, move || check(&modes))
+            }
+        }
+    };
+    cases.into_iter().map(trial).collect()
+}
+
+/// Stops the servers. Trials that have run may hold them a moment longer than their result.
+pub fn take_down(modes: Arc<Modes>) {
+    while Arc::strong_count(&modes) > 1 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(modes);
+}
+
+/// Runs the cases as a program of its own, then `afterwards` on what is still running, then takes everything down.
+pub fn run(
+    modes: Modes,
+    cases: Vec<Case>,
+    afterwards: impl FnOnce(&Modes) -> Result<(), String>,
+) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Most of a case is waiting.
+    arguments.test_threads.get_or_insert(16);
+    let modes = Arc::new(modes);
+    let conclusion = libtest_mimic::run(&arguments, trials(&modes, cases));
+    let verdict = afterwards(&modes);
+    if let Err(fault) = &verdict {
+        eprintln!("{fault}");
+    }
+    take_down(modes);
+    if conclusion.has_failed() || verdict.is_err() {
+        ExitCode::from(101)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// The images of nginx with replicas.
+pub const STACK: &[&str] = &["berth-nginx", "berth-app"];
+
+/// What is missing for containers of these images, if anything is.
+pub fn why_not(images: &[&str]) -> Option<String> {
+    if images.is_empty() {
+        None
+    } else if !works(&["compose", "version"]) || !works(&["info"]) {
+        Some("Docker with its Compose plugin is not there".into())
+    } else if !works(&[&["image", "inspect"], images].concat()) {
+        Some(format!("not there: {}", images.join(", ")))
+    } else {
+        None
+    }
+}

@@ -1,0 +1,188 @@
+//! Each line earns its place: takes what tests/mutants.toml names out of a copy of the project, one at a time, and shows
+//! which test notices. Takes long, so that `cargo test` leaves it out; `make mutants-front` runs it.
+//!
+//! usage: `cargo test --test mutants -- [PART…]`, parts of files, of what is taken out, or of tests
+
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Output, Stdio},
+};
+
+use e2e::{mutants::{Mutant, table}};
+use harness::{root, stack::{docker, run}};
+
+fn main() -> ExitCode {
+    let parts: Vec<String> = env::args().skip(1).collect();
+    let mut mutants = table();
+    let is_wanted = |mutant: &Mutant| {
+        let texts = [mutant.name(), mutant.test.clone()];
+        let has = |part: &String| texts.iter().any(|text| text.contains(part));
+        parts.is_empty() || parts.iter().any(has)
+    };
+    mutants.retain(is_wanted);
+    let tree = copy();
+    let mut tried = BTreeSet::new();
+    let mut unneeded = 0;
+    for mutant in &mutants {
+        if tried.insert(&mutant.test) {
+            let output = cargo_test(&tree, &mutant.test, None);
+            let text = text(&output);
+            let passes = output.status.success() && !text.contains("test result: ok. 0 passed");
+            assert!(
+                passes,
+                "without a mutant, {:?} has to pass:\n{text}",
+                mutant.test
+            );
+        }
+        let fate = match (killer(&tree, mutant), &mutant.spared) {
+            (Some(killer), None) => format!("killed by {killer}"),
+            (Some(killer), Some(_)) => {
+                unneeded += 1;
+                format!("SPARED FOR NOTHING, for it is killed by {killer}")
+            }
+            (None, Some(why)) => format!("spared: {why}"),
+            (None, None) => {
+                unneeded += 1;
+                format!("SURVIVED {}", mutant.test)
+            }
+        };
+        println!("{} | {fate}", mutant.name());
+    }
+    println!("{} mutants, {unneeded} to look at", mutants.len());
+    ExitCode::from(u8::from(unneeded > 0))
+}
+
+/// The project's files in a folder of its own. What is there and the same stays, so that cargo has less to do.
+fn copy() -> PathBuf {
+    let tree = root().join("target/mutants");
+    fs::create_dir_all(&tree).unwrap();
+    let list = run(Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root()));
+    for file in list.lines().filter(|it| root().join(it).exists()) {
+        let (from, to) = (root().join(file), tree.join(file));
+        let wanted = fs::read(&from).unwrap();
+        if fs::read(&to).ok().as_ref() != Some(&wanted) {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+    tree
+}
+
+/// What notices that it is missing.
+fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
+    let file = tree.join(&mutant.file);
+    let original = fs::read(&file).unwrap();
+    fs::write(&file, mutant.mutated(tree)).unwrap();
+    let of_bundle = mutant.test.starts_with("bundle ");
+    let in_image = mutant.file.starts_with("nginx/") || mutant.file == "Dockerfile" || of_bundle;
+    let target = if of_bundle { "bundle" } else { "nginx" };
+    let image = in_image.then(|| Image::build(tree, target));
+    let refusal = image.as_ref().and_then(Image::refusal);
+    let killer = refusal.or_else(|| {
+        let output = cargo_test(tree, &mutant.test, image.as_ref());
+        let text = text(&output);
+        // A mutant that does not compile would prove nothing.
+        assert!(text.contains("running "), "no test was run:\n{text}");
+        (!output.status.success()).then(|| first_failure(&text))
+    });
+    fs::write(&file, original).unwrap();
+    killer
+}
+
+fn cargo_test(tree: &Path, test: &str, image: Option<&Image>) -> Output {
+    let (file, name) = test.split_once(' ').unwrap_or((test, ""));
+    let mut cargo = Command::new(env::var("CARGO").unwrap_or("cargo".into()));
+    cargo
+        .args(["test", "--locked", "--test", file, "--", name])
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", tree.join("target"))
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null());
+    if let Some(image) = image {
+        cargo.env(image.variable, &image.id);
+    }
+    cargo.output().expect("cargo runs")
+}
+
+fn text(output: &Output) -> String {
+    let (stdout, stderr) = (&output.stdout, &output.stderr);
+    String::from_utf8_lossy(&[&stderr[..], stdout].concat()).into_owned()
+}
+
+/// The first test that failed, and what it said first.
+fn first_failure(text: &str) -> String {
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("---- "));
+    let Some(head) = lines.next() else {
+        return "the end of the test program".into();
+    };
+    let name = head.trim_matches(['-', ' ']).trim_end_matches(" stdout");
+    let said: Vec<&str> = lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .filter(|line| !line.starts_with("thread '") && !line.starts_with("note: "))
+        .take(2)
+        .collect();
+    format!("{name}: {}", said.join(" "))
+}
+
+/// An image without a name; it is gone when this is dropped.
+struct Image {
+    id: String,
+    /// Where a test looks for it.
+    variable: &'static str,
+}
+
+impl Image {
+    fn build(tree: &Path, target: &str) -> Self {
+        let bases = run(Command::new("deploy/local/bases.sh").current_dir(root()));
+        let mut build = Command::new("docker");
+        build
+            .args(["build", "--quiet", "--target", target])
+            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
+            .env(
+                "BUILDX_BUILDER",
+                docker(&["context", "inspect", "--format={{.Name}}"]).trim(),
+            );
+        for base in bases.lines() {
+            build.args(["--build-arg", base]);
+        }
+        Self {
+            id: run(build.arg(tree)).trim().to_owned(),
+            variable: match target {
+                "bundle" => "BUNDLE_UNDER_TEST",
+                _ => "NGINX_UNDER_TEST",
+            },
+        }
+    }
+
+    /// Why nginx does not start, if it doesn't.
+    fn refusal(&self) -> Option<String> {
+        let mut check = Command::new("docker");
+        check.args([
+            "run",
+            "--rm",
+            "--network=none",
+            "--tmpfs=/tmp",
+            "--entrypoint=/etc/nginx/entrypoint.sh",
+            &self.id,
+            "nginx",
+            "-t",
+        ]);
+        let output = check.output().expect("docker runs");
+        let text = text(&output);
+        let why = text.lines().find(|line| line.contains("[emerg]"));
+        (!output.status.success()).then(|| format!("nginx itself: {}", why.unwrap_or(&text)))
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let mut remove = Command::new("docker");
+        let _ = remove.args(["rmi", "--force", &self.id]).output();
+    }
+}

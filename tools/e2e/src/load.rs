@@ -1,0 +1,450 @@
+//! A stack of counting replicas under load: every request is reconciled with its answer and with what was processed.
+//!
+//! ```ignore
+//! let stack = Counted::start(&[("REPLICAS", "2")]);
+//! let report = stack.under_load(&Options::default(), || { stack.scale(8); });
+//! report.assert_nothing_lost();
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::{self, Display},
+    fs,
+    io::{BufRead, BufReader, Read},
+    ops::Deref,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{ChildStdout, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tempfile::TempDir;
+
+use harness::{
+    Stack,
+    container::nginx_image,
+    root,
+    solo::Running,
+    stack::{docker, run},
+};
+
+pub use loadgen::{
+    options::Options,
+    outcome::{Answered, Loss, Outcome},
+};
+
+/// The programs that run in containers.
+const PROGRAMS: [&str; 3] = ["counting", "loadgen", "stub_replica"];
+/// Losses that a report shows one by one.
+const SHOWN: usize = 20;
+/// Numbers that a load has to itself, so that no two ask for the same.
+const BLOCK: u64 = 1_000_000_000;
+
+/// The programs that run in containers, static, so that they run in an image with nothing else. Built when first asked for.
+pub fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let cargo = env::var("CARGO").unwrap_or("cargo".into());
+        let version = run(Command::new(&cargo).arg("-vV"));
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        let host = host.expect("cargo names its host").to_owned();
+        let target = root().join("target/static");
+        for (package, options) in [
+            ("loadgen", &[][..]),
+            (
+                "e2e",
+                &[
+                    "--no-default-features",
+                    "--bin=counting",
+                    "--bin=stub_replica",
+                ],
+            ),
+        ] {
+            run(Command::new(&cargo)
+                .args(["build", "--locked", "--manifest-path", "tools/Cargo.toml"])
+                .args(["--package", package])
+                .args(options)
+                .args(["--profile", "load", "--target", &host])
+                .arg("--target-dir")
+                .arg(&target)
+                .current_dir(root())
+                .env("RUSTFLAGS", "-C target-feature=+crt-static"));
+        }
+        // Without cargo's own files: the images are made from this folder.
+        let (built, folder) = (target.join(host).join("load"), target.join("programs"));
+        fs::create_dir_all(&folder).expect("target/ can be written to");
+        for name in PROGRAMS {
+            fs::copy(built.join(name), folder.join(name)).expect("cargo has built it");
+        }
+        folder
+    });
+    folder.join(name)
+}
+
+/// The id of an image with one of the programs. An id, not a name: another checkout's tests make images as well.
+pub fn image(name: &str, version: &str) -> String {
+    let program = program(name);
+    let context = program.parent().expect("a folder").display().to_string();
+    // The engine's own builder: only that one sees the engine's images.
+    let builder = docker(&["context", "inspect", "--format", "{{.Name}}"]);
+    let id = run(Command::new("docker")
+        .args([
+            "build",
+            "--quiet",
+            "--file",
+            "tools/e2e/fixtures/load/Dockerfile",
+            "--target",
+            name,
+        ])
+        .args(["--tag", &format!("berth-test-{}:{version}", name.replace('_', "-"))])
+        .args(["--build-arg", &format!("VERSION={version}"), &context])
+        .current_dir(root())
+        .env("BUILDX_BUILDER", builder.trim())
+        .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1"));
+    id.trim().to_owned()
+}
+
+/// Where the load comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum From {
+    /// A container in the stack's network.
+    Network,
+    /// This machine, through the published port.
+    Host,
+}
+
+/// A stack whose replicas count what they process.
+pub struct Counted {
+    stack: Stack,
+    counts: TempDir,
+}
+
+impl Deref for Counted {
+    type Target = Stack;
+
+    fn deref(&self) -> &Stack {
+        &self.stack
+    }
+}
+
+impl Counted {
+    /// Starts nginx and replicas of version 1 with `variables`, and waits until all are healthy.
+    pub fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_from("docker-compose.yml:tools/e2e/fixtures/load/compose.yml", variables)
+    }
+
+    /// The same from other Compose files, which use the variables of `fixtures/load/compose.yml`.
+    pub fn start_from(files: &str, variables: &[(&str, &str)]) -> Self {
+        Self::behind("nginx", files, variables)
+    }
+
+    /// The same with another service in front.
+    pub fn behind(proxy: &'static str, files: &str, variables: &[(&str, &str)]) -> Self {
+        let counts = counting_folder();
+        let image = image("counting", "1");
+        let folder = counts.path().display().to_string();
+        let own = [
+            ("COMPOSE_FILE", files),
+            ("APP_IMAGE", &image),
+            ("NGINX_UNDER_TEST", &nginx_image()),
+            ("COUNTS", &folder),
+        ];
+        let stack = Stack::behind(proxy, &[&own, variables].concat());
+        Self { stack, counts }
+    }
+
+    /// As a user does it; returns when all are healthy.
+    pub fn scale(&self, replicas: usize) {
+        let scale = format!("app={replicas}");
+        let up = [
+            "up",
+            "--detach",
+            "--no-build",
+            "--pull",
+            "never",
+            "--wait",
+            "--scale",
+        ];
+        self.compose(&[&up[..], &[&scale]].concat());
+    }
+
+    /// Runs `actions` while there is a load, and reconciles.
+    pub fn under_load(&self, from: From, options: &Options, actions: impl FnOnce()) -> Report {
+        let load = self.begin(from, options);
+        actions();
+        load.finish()
+    }
+
+    /// Begins a load, with a target and a first number of its own.
+    pub fn begin(&self, from: From, options: &Options) -> Load<'_> {
+        static BLOCKS: AtomicU64 = AtomicU64::new(0);
+        let block = BLOCKS.fetch_add(1, Ordering::Relaxed);
+        let mut options = Options {
+            first: block * BLOCK,
+            ..options.clone()
+        };
+        let container = format!("{}-load-{block}", self.project);
+        let command = match from {
+            From::Host => {
+                options.target = format!("http://{}", self.address);
+                Command::new(program("loadgen"))
+            }
+            From::Network => {
+                options.target = format!("http://{}:8080", self.proxy);
+                let network = format!("{}_default", self.project);
+                let mut command = Command::new("docker");
+                command
+                    .args(["run", "--rm", "--name", &container, "--network", &network])
+                    .arg(image("loadgen", "1"));
+                command
+            }
+        };
+        Load {
+            stack: self,
+            process: Process::start(command, &options, container),
+            options,
+        }
+    }
+
+    /// How often each number has been processed, over all replicas, dead ones too.
+    pub fn counts(&self) -> BTreeMap<u64, u32> {
+        counts(self.counts.path())
+    }
+}
+
+/// A folder in which replicas count, who run as somebody else.
+pub fn counting_folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder for what was processed");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
+    folder
+}
+
+/// How often each number has been processed, by all who have counted there.
+pub fn counts(folder: &Path) -> BTreeMap<u64, u32> {
+    let mut counts = BTreeMap::new();
+    for file in fs::read_dir(folder).expect("it is there until the end") {
+        let text = fs::read_to_string(file.expect("a file").path()).expect("numbers");
+        for line in text.lines() {
+            let number = line
+                .parse()
+                .unwrap_or_else(|_| panic!("no number: {line:?}"));
+            *counts.entry(number).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// A load that runs; it ends when this is dropped.
+pub struct Load<'a> {
+    stack: &'a Counted,
+    process: Process,
+    options: Options,
+}
+
+impl Load<'_> {
+    /// Has it stop, waits for what is in flight, and reconciles.
+    pub fn finish(self) -> Report {
+        self.process.stop();
+        self.ended()
+    }
+
+    /// The same for one that stops by itself, after `seconds` or `requests`.
+    pub fn ended(self) -> Report {
+        let outcome = self.process.outcome();
+        Report::new(&self.options, outcome, &self.stack.counts())
+    }
+}
+
+/// The program itself, in a container or not.
+pub struct Process {
+    running: Running,
+    stdout: BufReader<ChildStdout>,
+    container: String,
+}
+
+impl Process {
+    /// On this machine, wherever `options` point to.
+    pub fn on_host(options: &Options) -> Self {
+        Self::start(Command::new(program("loadgen")), options, String::new())
+    }
+
+    /// Returns when it has begun.
+    fn start(mut command: Command, options: &Options, container: String) -> Self {
+        command
+            .args(options.arguments())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut running = Running::start(&mut command);
+        let mut stdout = BufReader::new(running.0.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("UTF-8");
+        assert!(
+            line.starts_with("asking "),
+            "the load did not begin; what it said stands above"
+        );
+        Self {
+            running,
+            stdout,
+            container,
+        }
+    }
+
+    /// `docker run` passes the signal on.
+    pub fn stop(&self) {
+        self.running.signal("TERM");
+    }
+
+    /// What it prints when it ends.
+    pub fn outcome(mut self) -> Outcome {
+        let mut text = String::new();
+        self.stdout.read_to_string(&mut text).expect("UTF-8");
+        let status = self.running.0.wait().expect("a child");
+        assert!(status.success(), "the load failed: {status}");
+        serde_json::from_str(&text).expect("the load prints its outcome")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.container.is_empty() {
+            let mut remove = Command::new("docker");
+            remove.args(["rm", "--force", &self.container]);
+            let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// What became of every request, and what is wrong with that.
+pub struct Report {
+    pub outcome: Outcome,
+    /// Numbers that were processed otherwise than they were answered, in words.
+    pub faults: Vec<String>,
+    /// Losses that nobody could have prevented.
+    pub forgiven: usize,
+}
+
+impl Report {
+    /// Reconciles the answers with `counts`, how often each number was processed.
+    pub fn new(options: &Options, outcome: Outcome, counts: &BTreeMap<u64, u32>) -> Self {
+        let mut faults = Vec::new();
+        if outcome.answered + outcome.losses.len() as u64 != outcome.total {
+            faults.push("the load has lost sight of a request".to_owned());
+        }
+        let numbers = outcome.first..outcome.first + outcome.total;
+        let losses = outcome.losses.iter();
+        let lost: BTreeSet<_> = losses.map(|loss| loss.number).collect();
+        for number in numbers.clone() {
+            let count = counts.get(&number).copied().unwrap_or(0);
+            let is_counted = options.is_post(number) || options.status != 200;
+            match (is_counted, lost.contains(&number), count) {
+                (true, false, 1) | (true, true, 0 | 1) | (false, _, 0) => {}
+                (_, is_lost, count) => {
+                    let answer = if is_lost { "lost" } else { "answered" };
+                    faults.push(format!(
+                        "{number} was {answered}, and processed {count} times",
+                        answered = answer
+                    ));
+                }
+            }
+        }
+        for number in counts
+            .range(numbers.end..options.first + BLOCK)
+            .map(|(number, _)| number)
+        {
+            faults.push(format!("{number} was processed, and nobody asked"));
+        }
+        Self {
+            outcome,
+            faults,
+            forgiven: 0,
+        }
+    }
+
+    pub fn lost(&self) -> usize {
+        self.outcome.losses.len()
+    }
+
+    /// Forgives the losses that `can_be` accepts, which is told when each was sent and when it was lost.
+    pub fn forgive(&mut self, can_be: impl Fn(&Loss, SystemTime, SystemTime) -> bool) {
+        let time = |ms: f64| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(ms / 1000.0);
+        let sent = |loss: &Loss| self.outcome.started + loss.at;
+        let forgiven = |loss: &&Loss| can_be(loss, time(sent(loss)), time(sent(loss) + loss.after));
+        self.forgiven = self.outcome.losses.iter().filter(forgiven).count();
+    }
+
+    /// Whether nothing was lost that could have been saved, and nothing processed twice.
+    pub fn is_flawless(&self) -> bool {
+        self.lost() == self.forgiven && self.faults.is_empty() && self.was_offered()
+    }
+
+    /// A load that came to a standstill proves nothing.
+    pub fn was_offered(&self) -> bool {
+        self.outcome.total > 0 && self.outcome.unoffered * 10 <= self.outcome.total
+    }
+
+    /// Panics with all that is known of what was lost.
+    pub fn assert_nothing_lost(&self) {
+        assert!(self.is_flawless(), "{self}");
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome {
+            total,
+            gets,
+            posts,
+            unoffered,
+            lag,
+            ..
+        } = &self.outcome;
+        let (get, post) = (&self.outcome.get_times, &self.outcome.post_times);
+        writeln!(
+            out,
+            "{total} requests ({gets} GET, {posts} POST), {} lost, {} otherwise wrong, {unoffered} not offered; \
+             ms at p50/p99/p99.9/most: GET {}/{}/{}/{}, POST {}/{}/{}/{}, the load's own delay {lag}",
+            self.lost(),
+            self.faults.len(),
+            get.p50,
+            get.p99,
+            get.p99_9,
+            get.max,
+            post.p50,
+            post.p99,
+            post.p99_9,
+            post.max,
+        )?;
+        if !self.was_offered() {
+            writeln!(
+                out,
+                "  too few could be offered to prove anything: the machine is too slow, or the stack stalled"
+            )?;
+        }
+        for loss in self.outcome.losses.iter().take(SHOWN) {
+            writeln!(
+                out,
+                "  {} {}: {} after {} ms, at {} ms, by {}, on a {} connection",
+                loss.method,
+                loss.number,
+                loss.what,
+                loss.after,
+                loss.at,
+                loss.replica.as_deref().unwrap_or("unknown"),
+                if loss.reused { "used" } else { "new" },
+            )?;
+        }
+        for fault in self.faults.iter().take(SHOWN) {
+            writeln!(out, "  {fault}")?;
+        }
+        let more = self.lost().saturating_sub(SHOWN) + self.faults.len().saturating_sub(SHOWN);
+        if more > 0 {
+            writeln!(out, "  and {more} more")?;
+        }
+        Ok(())
+    }
+}

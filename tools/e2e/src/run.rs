@@ -1,0 +1,176 @@
+//! Runs subjects, one after the other, each with its own number of threads.
+
+use std::{
+    env,
+    io::{Write, stdout},
+    time::{Duration, Instant},
+};
+
+use harness::root;
+use libtest_mimic::{Arguments, Trial};
+
+/// A part of what Berth promises, and how it is tried.
+pub struct Subject {
+    /// Its name, and its module's.
+    pub name: &'static str,
+    /// Cases at the same time; 0 for as many as there are processors.
+    pub threads: usize,
+    /// Its cases.
+    pub batches: fn() -> Vec<Batch>,
+}
+
+/// Cases that run side by side.
+pub struct Batch {
+    trials: Vec<Trial>,
+    afterwards: Box<dyn FnOnce(bool) -> Result<(), String>>,
+}
+
+impl Batch {
+    /// With nothing to do afterwards.
+    pub fn of(trials: Vec<Trial>) -> Self {
+        Self::then(trials, |_| Ok(()))
+    }
+
+    /// With something to do when all have ended: to take down what they share, and to judge it. It is told whether all
+    /// cases of the batch have passed.
+    pub fn then(
+        trials: Vec<Trial>,
+        afterwards: impl FnOnce(bool) -> Result<(), String> + 'static,
+    ) -> Self {
+        Self {
+            trials,
+            afterwards: Box::new(afterwards),
+        }
+    }
+}
+
+/// How many cases came to which end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    time: Duration,
+}
+
+impl Counts {
+    fn cases(&self) -> u64 {
+        self.passed + self.failed + self.skipped
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.time += other.time;
+    }
+
+    fn row(&self, name: &str) -> String {
+        let Self {
+            passed,
+            failed,
+            skipped,
+            time,
+        } = self;
+        let (cases, seconds) = (self.cases(), time.as_secs_f64());
+        format!("{name:<22} {cases:>6} {passed:>7} {failed:>7} {skipped:>8} {seconds:>8.1}")
+    }
+}
+
+/// Whether a case of this subject is wanted: a filter is a part of `SUBJECT: CASE`.
+fn is_wanted(filters: &[String], subject: &str, trial: &Trial) -> bool {
+    let name = format!("{subject}: {}", trial.name());
+    filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+}
+
+/// The cases of a subject that `filters` leave.
+fn batches(subject: &Subject, filters: &[String]) -> Vec<Batch> {
+    let mut batches = (subject.batches)();
+    for batch in &mut batches {
+        batch
+            .trials
+            .retain(|trial| is_wanted(filters, subject.name, trial));
+    }
+    batches.retain(|batch| !batch.trials.is_empty());
+    batches
+}
+
+/// Prints the name of every case, and the number of each subject's.
+pub fn list(subjects: &[&Subject], filters: &[String]) {
+    enter_root();
+    let mut lines = Vec::new();
+    let mut counts = Vec::new();
+    for subject in subjects {
+        let batches = batches(subject, filters);
+        let trials = batches.iter().flat_map(|batch| &batch.trials);
+        let names: Vec<_> = trials.map(|trial| trial.name().to_owned()).collect();
+        counts.push(format!("{:<22} {:>6}", subject.name, names.len()));
+        lines.extend(names.iter().map(|name| format!("{}: {name}", subject.name)));
+    }
+    let total = format!("{} cases", lines.len());
+    // A reader such as `head` may have enough.
+    let text = [lines, vec![String::new()], counts, vec![total]].concat();
+    let _ = writeln!(stdout(), "{}", text.join("\n"));
+}
+
+/// Runs the subjects, and prints what each came to. Returns whether nothing failed.
+pub fn run(subjects: &[&Subject], filters: &[String]) -> bool {
+    enter_root();
+    let mut rows = Vec::new();
+    let mut total = Counts::default();
+    for subject in subjects {
+        let batches = batches(subject, filters);
+        if batches.is_empty() {
+            continue;
+        }
+        println!("\n{}", subject.name);
+        let mut counts = Counts::default();
+        for batch in batches {
+            counts.add(&run_batch(subject, batch));
+        }
+        println!("{}: {:.1} s", subject.name, counts.time.as_secs_f64());
+        rows.push(counts.row(subject.name));
+        total.add(&counts);
+    }
+    println!(
+        "\n{:<22} {:>6} {:>7} {:>7} {:>8} {:>8}",
+        "subject", "cases", "passed", "failed", "skipped", "seconds"
+    );
+    rows.iter().for_each(|row| println!("{row}"));
+    let Counts {
+        passed,
+        failed,
+        skipped,
+        ..
+    } = total;
+    println!("{}", total.row("all"));
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    failed == 0
+}
+
+fn run_batch(subject: &Subject, batch: Batch) -> Counts {
+    let start = Instant::now();
+    let arguments = Arguments {
+        test_threads: (subject.threads > 0).then_some(subject.threads),
+        ..Arguments::default()
+    };
+    let conclusion = libtest_mimic::run(&arguments, batch.trials);
+    let mut counts = Counts {
+        passed: conclusion.num_passed,
+        failed: conclusion.num_failed,
+        skipped: conclusion.num_ignored,
+        time: Duration::ZERO,
+    };
+    let all_passed = counts.failed == 0 && counts.skipped == 0;
+    if let Err(fault) = (batch.afterwards)(all_passed) {
+        println!("{}: afterwards: FAILED\n{fault}", subject.name);
+        counts.failed += 1;
+    }
+    counts.time = start.elapsed();
+    counts
+}
+
+/// The cases name files from the top of the repository.
+fn enter_root() {
+    env::set_current_dir(root()).expect("the repository");
+}

@@ -1,0 +1,28 @@
+//! The site as the images hold it: what `tools/assets` makes of a folder.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use harness::{root, stack::run};
+
+/// Makes the site of the files in `static_dir`; `out` is a new or empty folder, which gets `site`, `site.br`, and
+/// `site.gzip`.
+pub fn build(static_dir: &Path, out: &Path) {
+    run(Command::new(tool()).args([static_dir, out]));
+}
+
+/// The tool. Cargo itself sees to it that several tests at once build it once.
+fn tool() -> &'static Path {
+    static TOOL: OnceLock<PathBuf> = OnceLock::new();
+    TOOL.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--release", "--locked", "--package", "assets"]);
+        build.args(["--manifest-path", "tools/Cargo.toml"]);
+        build.args(["--target-dir", "tools/target"]);
+        run(build.current_dir(root()));
+        root().join("tools/target/release/assets")
+    })
+}

@@ -1,0 +1,238 @@
+//! nginx without the app, as Compose runs it, and stubs in the app's place, which do what a test tells them.
+
+use std::{
+    fs::{self, Permissions},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    process::{ChildStdin, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use tempfile::TempDir;
+
+use crate::load;
+use harness::{
+    container::{self, Container},
+    root,
+    solo::{Running, wait_for},
+    stack::docker,
+    wire,
+};
+
+/// A folder that any user of a container may read.
+pub fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// Starts nginx as Compose does; returns when it answers, if only that there is no app.
+pub fn front(options: &[&str]) -> (Container, SocketAddr) {
+    let as_compose = [
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--cap-drop=ALL",
+        "--publish=127.0.0.1::8080",
+        "--cpus=1",
+    ];
+    let nginx = Container::run(
+        &[&as_compose, options].concat(),
+        &container::nginx_image(),
+        &[],
+    );
+    let address = nginx.address(8080);
+    wait_for(|| answers(address).then_some(()));
+    (nginx, address)
+}
+
+fn answers(address: SocketAddr) -> bool {
+    let Ok(mut socket) = TcpStream::connect(address) else {
+        return false;
+    };
+    let _ = socket.write_all(b"GET / HTTP/1.0\r\n\r\n");
+    matches!(socket.read(&mut [0; 64]), Ok(length) if length > 0)
+}
+
+/// What a stub has said.
+#[derive(Default)]
+struct Said {
+    requests: Vec<String>,
+    /// How often it has heard.
+    told: usize,
+}
+
+/// A replica, see src/bin/stub_replica.rs; it is gone when this is dropped.
+pub struct StubReplica {
+    pub address: String,
+    _process: Running,
+    container: String,
+    stdin: Mutex<ChildStdin>,
+    said: Arc<Mutex<Said>>,
+}
+
+impl StubReplica {
+    /// `kind` is empty, `absent` or `deaf`.
+    pub fn start(kind: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let container = format!("berth-test-{}-stub-{count}", std::process::id());
+        let mut command = Command::new("docker");
+        command
+            .args(["run", "--rm", "--interactive", "--network=bridge"])
+            .args(["--name", &container, &load::image("stub_replica", "1"), kind])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = Running::start(&mut command);
+        let mut lines = BufReader::new(process.0.stdout.take().expect("a pipe")).lines();
+        let here = lines.next().expect("a line").expect("UTF-8");
+        assert_eq!(here, "here", "what is wrong stands above");
+        let said = Arc::<Mutex<Said>>::default();
+        let sink = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut said = sink.lock().unwrap();
+                match line.as_str() {
+                    "told" => said.told += 1,
+                    _ => said.requests.push(line),
+                }
+            }
+        });
+        let address = docker(&[
+            "inspect",
+            "--format={{.NetworkSettings.Networks.bridge.IPAddress}}",
+            &container,
+        ]);
+        Self {
+            address: address.trim().into(),
+            stdin: Mutex::new(process.0.stdin.take().expect("a pipe")),
+            _process: process,
+            container,
+            said,
+        }
+    }
+
+    /// Says what becomes of the next requests; returns when it has heard.
+    pub fn tell(&self, act: &str) {
+        let mut stdin = self.stdin.lock().unwrap();
+        let before = self.said.lock().unwrap().told;
+        writeln!(stdin, "{act}").expect("it listens");
+        wait_for(|| (self.said.lock().unwrap().told > before).then_some(()));
+    }
+
+    /// How many requests it has had, of those that begin with this.
+    pub fn had(&self, request: &str) -> usize {
+        self.tell("");
+        let said = self.said.lock().unwrap();
+        let requests = said.requests.iter();
+        requests.filter(|it| it.starts_with(request)).count()
+    }
+}
+
+impl Drop for StubReplica {
+    fn drop(&mut self) {
+        let mut remove = Command::new("docker");
+        remove.args(["rm", "--force", &self.container]);
+        let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// nginx with stubs behind it, which a DNS server of their own names.
+pub struct Staged {
+    pub stubs: Vec<StubReplica>,
+    pub nginx: Container,
+    pub address: SocketAddr,
+    dns: StubReplica,
+    _conf: TempDir,
+}
+
+impl Staged {
+    /// Starts a stub of each of these kinds, and nginx in front of `known`, numbers of stubs. `times` replaces some
+    /// directives of nginx/conf.d/upstream.conf: a test would have to wait as long.
+    pub fn start(kinds: &[&str], known: &[usize], times: &[(&str, &str)]) -> Self {
+        let stubs: Vec<_> = kinds.iter().map(|kind| StubReplica::start(kind)).collect();
+        let dns = StubReplica::start("absent");
+        dns.tell(&names(&stubs, &[known]));
+        let mut upstream = fs::read_to_string(root().join("nginx/conf.d/upstream.conf")).unwrap();
+        for (from, to) in times {
+            upstream = upstream.replace(from, to);
+        }
+        let conf = folder();
+        let file = conf.path().join("upstream.conf");
+        fs::write(&file, upstream).unwrap();
+        let (nginx, address) = front(&[
+            "--network=bridge",
+            &format!("--dns={}", dns.address),
+            &format!(
+                "--volume={}:/etc/nginx/conf.d/upstream.conf:ro",
+                file.display()
+            ),
+        ]);
+        wait_for(|| (wire::get(address, "/begin", "localhost").status == 200).then_some(()));
+        Self {
+            stubs,
+            nginx,
+            address,
+            dns,
+            _conf: conf,
+        }
+    }
+
+    /// Has the DNS server name these stubs; of several lists, one after the other.
+    pub fn know(&self, lists: &[&[usize]]) {
+        self.dns.tell(&names(&self.stubs, lists));
+    }
+
+    /// Tells all stubs the same.
+    pub fn tell(&self, act: &str) {
+        self.stubs.iter().for_each(|stub| stub.tell(act));
+    }
+
+    /// How many requests that begin with this the stubs have had in all.
+    pub fn had(&self, request: &str) -> usize {
+        self.stubs.iter().map(|stub| stub.had(request)).sum()
+    }
+
+    pub fn ask(&self, method: &str, target: &str, header: &str) -> wire::Reply {
+        ask(self.address, method, target, header)
+    }
+
+    pub fn get(&self, target: &str) -> wire::Reply {
+        self.ask("GET", target, "")
+    }
+
+    /// What nginx has written to stderr.
+    pub fn errors(&self) -> String {
+        let log = Command::new("docker")
+            .args(["logs", &self.nginx.name])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&log.stderr).into_owned()
+    }
+}
+
+/// What the DNS server is told.
+fn names(stubs: &[StubReplica], lists: &[&[usize]]) -> String {
+    let addresses = |list: &&[usize]| {
+        let list = list.iter().map(|&it| stubs[it].address.as_str());
+        list.collect::<Vec<_>>().join(",")
+    };
+    let lists: Vec<_> = lists.iter().map(addresses).collect();
+    format!("dns {}", lists.join(" "))
+}
+
+/// Asks, with a body if it is no GET; `header` is a whole line or nothing.
+pub fn ask(address: SocketAddr, method: &str, target: &str, header: &str) -> wire::Reply {
+    let body = if method == "GET" { "" } else { "body" };
+    let length = body.len();
+    wire::ask(
+        address,
+        format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{header}\r\n{body}"
+        ),
+    )
+}

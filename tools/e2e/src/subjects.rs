@@ -1,0 +1,106 @@
+//! The subjects, in the order in which they run: what needs no containers first, what takes long last.
+
+use crate::run::{Batch, Subject};
+
+mod apache;
+mod blocked_log;
+mod browser;
+mod builds;
+mod bundle;
+mod compose;
+mod config;
+mod config_consistency;
+mod descriptors;
+mod error_pages;
+mod examples;
+mod failures;
+mod health;
+mod images;
+mod kamal;
+mod logs;
+mod make_up_errors;
+mod malformed_requests;
+mod malloc_trim;
+mod nginx_alone;
+mod nginx_parity;
+mod overload;
+mod plain_nginx_baseline;
+mod platform_files;
+mod platforms;
+mod push;
+mod readme;
+mod reconciled_load;
+mod retries;
+mod rollout;
+mod sched_batch;
+mod service;
+mod site;
+mod slow;
+mod stop;
+mod traversal;
+mod validators;
+mod zero_downtime;
+
+/// A subject whose cases share nothing.
+macro_rules! of {
+    ($name:ident) => {
+        Subject {
+            name: stringify!($name),
+            threads: 0,
+            batches: || vec![Batch::of($name::trials())],
+        }
+    };
+}
+
+/// A subject with a number of threads, and batches of its own.
+macro_rules! batches_of {
+    ($name:ident, $threads:literal) => {
+        Subject {
+            name: stringify!($name),
+            threads: $threads,
+            batches: $name::batches,
+        }
+    };
+}
+
+/// All of them.
+pub const SUBJECTS: &[Subject] = &[
+    of!(config),
+    of!(config_consistency),
+    of!(validators),
+    of!(platform_files),
+    of!(reconciled_load),
+    of!(health),
+    of!(logs),
+    of!(blocked_log),
+    of!(stop),
+    of!(site),
+    of!(descriptors),
+    of!(malloc_trim),
+    of!(overload),
+    of!(slow),
+    batches_of!(service, 16),
+    of!(error_pages),
+    batches_of!(malformed_requests, 16),
+    batches_of!(traversal, 16),
+    batches_of!(nginx_parity, 16),
+    batches_of!(examples, 16),
+    of!(sched_batch),
+    of!(nginx_alone),
+    of!(retries),
+    of!(bundle),
+    of!(apache),
+    of!(compose),
+    of!(images),
+    batches_of!(platforms, 4),
+    of!(readme),
+    of!(make_up_errors),
+    of!(builds),
+    of!(push),
+    of!(kamal),
+    of!(rollout),
+    batches_of!(browser, 2),
+    of!(plain_nginx_baseline),
+    batches_of!(failures, 1),
+    batches_of!(zero_downtime, 1),
+];

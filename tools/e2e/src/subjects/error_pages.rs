@@ -1,0 +1,89 @@
+//! Error responses where there is no service: during maintenance, and from nginx when every replica is dead.
+
+use std::net::SocketAddr;
+
+use actix_web::http::StatusCode;
+use berth::middleware::{error_pages::Page, maintenance, security_headers::SECURITY};
+use harness::{
+    Solo, Stack,
+    solo::wait_for,
+    wire::{self, Reply},
+};
+
+fn ask(address: SocketAddr, request: &str, accept: &str) -> Reply {
+    let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n");
+    wire::ask(address, format!("{head}Connection: close\r\n\r\n"))
+}
+
+/// Holds both forms of an answer to `page`.
+#[track_caller]
+fn assert_refused(address: SocketAddr, request: &str, status: u16, page: Page) {
+    let forms = [
+        ("text/html", page.html(), "text/html; charset=utf-8"),
+        ("*/*", page.text(), "text/plain; charset=utf-8"),
+    ];
+    for (accept, body, kind) in forms {
+        let reply = ask(address, request, accept);
+        assert_eq!((reply.status, reply.text()), (status, body), "{request}");
+        assert_eq!(reply.header("content-type"), Some(kind));
+        assert_eq!(reply.header("vary"), Some("Accept"));
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        for (name, value) in SECURITY {
+            assert_eq!(reply.header(name), Some(value), "{request}");
+        }
+    }
+}
+
+fn page(status: u16) -> Page {
+    Page::Status(StatusCode::from_u16(status).unwrap())
+}
+
+fn the_pages_are_there_when_every_replica_is_dead() {
+    let stack = Stack::start(&[]);
+    stack.compose(&["kill", "app"]);
+    wait_for(|| (ask(stack.address, "GET /", "*/*").status == 502).then_some(()));
+    assert_refused(stack.address, "GET /", 502, page(502));
+    // The files too.
+    assert_eq!(ask(stack.address, "GET /robots.txt", "*/*").status, 200);
+    assert_refused(stack.address, "TRACE /", 501, page(501));
+}
+
+fn maintenance_turns_everyone_away_but_probes() {
+    let on = ("MAINTENANCE", "on");
+    let solo = Solo::start(&[on]);
+    let stack = Stack::start(&[on]);
+    for address in [solo.address, stack.address] {
+        for request in [
+            "GET /",
+            "GET /robots.txt",
+            "GET /missing",
+            "DELETE /",
+            "GET /up/",
+            "GET //up",
+            "GET //health/ready",
+            "GET /x/../up",
+            "POST /up",
+            "POST /health/ready",
+        ] {
+            assert_refused(address, request, 503, Page::Maintenance);
+            let reply = ask(address, request, "*/*");
+            assert_eq!(reply.header("retry-after"), Some(maintenance::RETRY));
+        }
+        for probe in ["/health/live", "/health/ready", "/up", "/ping"] {
+            let reply = ask(address, &format!("GET {probe}"), "text/html");
+            assert_eq!(
+                (reply.status, reply.text().as_str()),
+                (200, "OK"),
+                "{probe}"
+            );
+        }
+    }
+    // nginx needs no app for it.
+    stack.compose(&["kill", "app"]);
+    assert_refused(stack.address, "GET /", 503, Page::Maintenance);
+}
+
+harness::trials![
+    the_pages_are_there_when_every_replica_is_dead,
+    maintenance_turns_everyone_away_but_probes,
+];

@@ -1,0 +1,417 @@
+//! Nothing is lost, whatever the operator does: each scenario does one thing to a stack, again and again, under a load
+//! that notices one lost request.
+//!
+//! Usually a scenario goes on for some seconds, and all of them ask at least 100,000 requests; with `LOSSLESS=full` they
+//! ask at least 1,000,000. The table at the end says what was measured.
+
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::{load::{Counted, From, Options, Report, image}};
+use crate::run::Batch;
+use harness::{skip, stall::TOLERANCE, modes::{STACK, why_not}, stack::{docker, run}};
+use libtest_mimic::Failed;
+
+/// One thing that happens to a stack.
+struct Scenario {
+    event: &'static str,
+    /// Does it, and returns what became of the requests.
+    run: fn() -> Vec<Report>,
+}
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        event: "scale 2 → 8 → 1 → 4, asked from the network",
+        run: || scaling(From::Network, &load()),
+    },
+    Scenario {
+        event: "scale 2 → 8 → 1 → 4, asked through the published port",
+        run: || scaling(From::Host, &load()),
+    },
+    Scenario {
+        event: "scale 2 → 8 → 1 → 4, with a handler of 1.5 s",
+        run: || scaling(From::Network, &slow_handler()),
+    },
+    Scenario {
+        event: "stop a replica by hand, and start it again",
+        run: || stopping(&[load()]),
+    },
+    Scenario {
+        event: "stop a replica while the connections to it are idle",
+        run: || {
+            stopping(&[Options {
+                silence: 2,
+                posts: 100,
+                ..Options::default()
+            }])
+        },
+    },
+    Scenario {
+        event: "stop a replica that has slow requests and slow uploads in flight",
+        run: || {
+            let rest = Options {
+                rate: 500,
+                ..Options::default()
+            };
+            let slow = Options {
+                rate: 10,
+                wait: 5000,
+                ..Options::default()
+            };
+            let upload = Options {
+                rate: 10,
+                upload: 5000,
+                body: 100_000,
+                posts: 100,
+                ..Options::default()
+            };
+            stopping(&[rest, slow, upload])
+        },
+    },
+    Scenario {
+        event: "stop a replica while handlers answer 502",
+        run: || {
+            stopping(&[Options {
+                status: 502,
+                ..Options::default()
+            }])
+        },
+    },
+    Scenario {
+        event: "stop a replica while handlers answer 504",
+        run: || {
+            stopping(&[Options {
+                status: 504,
+                ..Options::default()
+            }])
+        },
+    },
+    Scenario {
+        event: "start replicas that take 5 s to listen",
+        run: slow_starts,
+    },
+    Scenario {
+        event: "roll out a new version, with 2 replicas",
+        run: || rollouts("2", 2, From::Network, &load()),
+    },
+    Scenario {
+        event: "roll out a new version, with 1 replica",
+        run: || rollouts("1", 1, From::Host, &load()),
+    },
+    Scenario {
+        event: "roll out a new version, with a handler of 1.5 s",
+        run: || rollouts("2", 1, From::Network, &slow_handler()),
+    },
+    Scenario {
+        event: "kill a rollout at any moment, and run it again",
+        run: killed_rollouts,
+    },
+    Scenario {
+        event: "reload nginx each second",
+        run: || reloading(&["nginx", "nginx", "-s", "reload"]),
+    },
+    Scenario {
+        event: "exchange nginx's configuration each second",
+        run: || {
+            reloading(&[
+                "--env",
+                "ALLOWED_HOSTS=localhost,example.com",
+                "nginx",
+                "/etc/nginx/entrypoint.sh",
+                "nginx",
+                "-s",
+                "reload",
+            ])
+        },
+    },
+    Scenario {
+        event: "kill a replica (POSTs in flight there can't be saved)",
+        run: kills,
+    },
+];
+
+pub fn batches() -> Vec<Batch> {
+    let table = Arc::new(Mutex::new(Vec::new()));
+    let missing = why_not(STACK);
+    let trials = SCENARIOS.iter().map(|scenario| {
+        let table = Arc::clone(&table);
+        let trial = move || {
+            let reports = (scenario.run)();
+            let mut table = table.lock().unwrap();
+            table.extend(
+                reports
+                    .iter()
+                    .map(|report| (report.outcome.total, row(scenario.event, report))),
+            );
+            drop(table);
+            let faulty = |report: &Report| (!report.is_flawless()).then(|| report.to_string());
+            let faults: Vec<_> = reports.iter().filter_map(faulty).collect();
+            if faults.is_empty() {
+                Ok(())
+            } else {
+                Err(Failed::from(faults.concat()))
+            }
+        };
+        match &missing {
+            Some(why) => skip::skipped(scenario.event, why.clone()),
+            // Scaling is judged by time too: by how soon replicas are there, and gone.
+            None if scenario.event.starts_with("scale ") => {
+                skip::timed_trial(scenario.event, TOLERANCE, trial)
+            }
+            None => skip::trial(scenario.event, trial),
+        }
+    });
+    let trials: Vec<_> = trials.collect();
+    vec![Batch::then(trials, move |all_passed| {
+        summarize(&table.lock().unwrap(), all_passed)
+    })]
+}
+
+/// Prints the table. Where every scenario has run, they must have asked enough.
+fn summarize(table: &[(u64, String)], all_passed: bool) -> Result<(), String> {
+    if table.is_empty() {
+        return Ok(());
+    }
+    println!("| event | requests | lost | slowest answer |\n| --- | --- | --- | --- |");
+    table.iter().for_each(|(_, row)| println!("{row}"));
+    let total: u64 = table.iter().map(|(requests, _)| requests).sum();
+    println!("{total} requests in all");
+    let enough = if is_full() { 1_000_000 } else { 100_000 };
+    if all_passed && table.len() >= SCENARIOS.len() && total < enough {
+        return Err(format!(
+            "{total} requests prove too little; {enough} were to be asked"
+        ));
+    }
+    Ok(())
+}
+
+fn row(event: &str, report: &Report) -> String {
+    let outcome = &report.outcome;
+    let slowest = outcome.get_times.max.max(outcome.post_times.max);
+    format!(
+        "| {event} | {} | {} | {slowest:.0} ms |",
+        outcome.total,
+        outcome.losses.len()
+    )
+}
+
+/// What is asked of a stack unless a scenario says otherwise.
+fn load() -> Options {
+    Options {
+        rate: if is_full() { 2000 } else { 1000 },
+        ..Options::default()
+    }
+}
+
+fn is_full() -> bool {
+    env::var("LOSSLESS").is_ok_and(|value| value == "full")
+}
+
+/// Does it again and again, as long as a scenario lasts.
+fn again(mut action: impl FnMut()) {
+    let lasts = Duration::from_secs(if is_full() { 40 } else { 8 });
+    let start = Instant::now();
+    while start.elapsed() < lasts {
+        action();
+    }
+}
+
+/// As many requests as can be in flight.
+fn slow_handler() -> Options {
+    Options {
+        rate: 250,
+        wait: 1500,
+        ..Options::default()
+    }
+}
+
+fn scaling(from: From, options: &Options) -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "2")]);
+    let report = stack.under_load(from, options, || {
+        again(|| {
+            [8, 1, 4, 2]
+                .iter()
+                .for_each(|&replicas| stack.scale(replicas))
+        });
+    });
+    vec![report]
+}
+
+/// Stops one of three replicas after another, with all `loads` going on.
+fn stopping(loads: &[Options]) -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "3")]);
+    let loads: Vec<_> = loads
+        .iter()
+        .map(|options| stack.begin(From::Network, options))
+        .collect();
+    again(|| {
+        for replica in stack.containers("app") {
+            docker(&["stop", &replica]);
+            stack.scale(3);
+        }
+    });
+    loads.into_iter().map(|load| load.finish()).collect()
+}
+
+fn slow_starts() -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "1"), ("START_DELAY", "5")]);
+    let report = stack.under_load(From::Network, &load(), || {
+        again(|| [3, 1].iter().for_each(|&replicas| stack.scale(replicas)));
+    });
+    vec![report]
+}
+
+/// `command` is what `docker compose exec` is told.
+fn reloading(command: &[&str]) -> Vec<Report> {
+    let stack = Counted::start(&[]);
+    let report = stack.under_load(From::Network, &load(), || {
+        again(|| {
+            stack.compose(&[&["exec", "--no-TTY"], command].concat());
+            thread::sleep(Duration::from_secs(1));
+        });
+    });
+    vec![report]
+}
+
+/// Versions of the counting service that follow each other under one name in the Compose file.
+struct Versions {
+    stack: Counted,
+    name: String,
+    images: Vec<String>,
+}
+
+impl Versions {
+    /// The first one, which `number` others are to follow, or five times as many if there is time.
+    fn start(replicas: &str, number: usize) -> Self {
+        let name = format!("berth-test-{}-versions", std::process::id());
+        let number = if is_full() { 5 * number } else { number };
+        let version = |version: usize| image("counting", &version.to_string());
+        let images: Vec<_> = (1..=number + 1).map(version).collect();
+        docker(&["tag", &images[0], &name]);
+        let stack = Counted::start(&[("APP_IMAGE", &name), ("REPLICAS", replicas)]);
+        Self {
+            stack,
+            name,
+            images,
+        }
+    }
+
+    /// Each version in its turn by `way`, which is given a rollout that is ready to run; and what became of the requests.
+    fn follow(
+        &self,
+        from: From,
+        options: &Options,
+        way: impl Fn(&dyn Fn() -> Command),
+    ) -> Vec<Report> {
+        let load = self.stack.begin(from, options);
+        thread::sleep(Duration::from_secs(1));
+        let mut changes = Vec::new();
+        for image in &self.images[1..] {
+            let begin = SystemTime::now();
+            way(&|| {
+                let mut command = self.stack.command("deploy/compose/rollout");
+                command.args(["--image", image]);
+                command
+            });
+            changes.push((begin, SystemTime::now()));
+            // The new version alone.
+            thread::sleep(Duration::from_secs(1));
+        }
+        let mut report = load.finish();
+        let ms = |time: SystemTime| {
+            let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            time.as_secs_f64() * 1000.0 - report.outcome.started
+        };
+        let mut versions = report.outcome.versions.clone();
+        for count in 0..self.images.len() {
+            // From the beginning of its own rollout to the end of the next one.
+            let first = count.checked_sub(1).map_or(0.0, |own| ms(changes[own].0));
+            let last = changes.get(count).map_or(f64::INFINITY, |next| ms(next.1));
+            let version = (count + 1).to_string();
+            match versions.remove(&version) {
+                Some(seen) if seen.first >= first && seen.last <= last => {}
+                seen => report.faults.push(format!(
+                    "version {version} was to answer from {first:.0} to {last:.0} ms, and no more: {seen:?}"
+                )),
+            }
+        }
+        if !versions.is_empty() {
+            report
+                .faults
+                .push(format!("unknown versions: {versions:?}"));
+        }
+        vec![report]
+    }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        for tag in ["latest", "previous"] {
+            let mut remove = Command::new("docker");
+            let _ = remove
+                .args(["image", "rm", &format!("{}:{tag}", self.name)])
+                .output();
+        }
+    }
+}
+
+fn rollouts(replicas: &str, number: usize, from: From, options: &Options) -> Vec<Report> {
+    let versions = Versions::start(replicas, number);
+    versions.follow(from, options, |rollout| drop(run(&mut rollout())))
+}
+
+/// The same, each rollout killed with all that belongs to it, anywhere between its first line and its last, and run again.
+fn killed_rollouts() -> Vec<Report> {
+    let kill = |rollout: &dyn Fn() -> Command| {
+        let mut command = rollout();
+        command.process_group(0).stderr(Stdio::piped());
+        let mut first = command.spawn().unwrap();
+        // Open to the end: who can't say what it does any more would end by that.
+        let mut lines = BufReader::new(first.stderr.take().unwrap()).lines();
+        let last = lines.by_ref().take(fastrand::usize(1..8)).last();
+        thread::sleep(Duration::from_millis(fastrand::u64(..2000)));
+        let group = format!("-{}", first.id());
+        // It may have ended.
+        let _ = Command::new("kill")
+            .args(["-s", "KILL", "--", &group])
+            .output();
+        let ended = first.wait().unwrap().success();
+        let what = if ended { "not killed" } else { "killed" };
+        println!("{what} after {:?}", last.unwrap().unwrap());
+        run(&mut rollout());
+    };
+    let versions = Versions::start("2", 1);
+    versions.follow(From::Network, &load(), kill)
+}
+
+/// A POST that a replica had when it was killed may have been processed or not: nobody can repeat it, and it is
+/// answered with 502. Everything else is saved.
+fn kills() -> Vec<Report> {
+    let stack = Counted::start(&[("REPLICAS", "3")]);
+    let mut kills = Vec::new();
+    let mut report = stack.under_load(From::Network, &load(), || {
+        again(|| {
+            let replicas = stack.containers("app");
+            let before = SystemTime::now();
+            docker(&["kill", "--signal", "KILL", &replicas[0]]);
+            kills.push((before, SystemTime::now()));
+            stack.scale(3);
+        });
+    });
+    report.forgive(|loss, sent, lost| {
+        let in_flight = kills
+            .iter()
+            .any(|&(before, after)| sent < after && before < lost);
+        in_flight && loss.method == "POST" && loss.status == Some(502)
+    });
+    println!("{} POSTs lost by {} kills", report.forgiven, kills.len());
+    vec![report]
+}
