@@ -24,7 +24,7 @@ fn refused(options: &[&str]) -> (i32, String) {
     let bundle = Container::run(options, &bundle_image(), &[]);
     let code = wait_for(|| bundle.exit_code());
     let Outcome { stdout, stderr, .. } = bundle.log();
-    (code, stdout + &stderr)
+    (code, format!("{stdout}{stderr}"))
 }
 
 fn the_image_says_how_it_runs() {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{SetOnDrop, Solo, Stack, solo::wait_for, stack::docker, wire::{self, PATIENCE, Reply}};
+use harness::{SetOnDrop, Solo, Stack, stack::docker, wire::{self, PATIENCE, Reply}};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Seconds that a client has, and bytes that a body may have.
