@@ -113,4 +113,3 @@ fn a_service_has_the_last_word() {
     let policy = reply.header("content-security-policy");
     assert_eq!(policy, Some("default-src 'none'"));
 }
-
