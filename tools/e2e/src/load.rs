@@ -321,6 +321,7 @@ impl Drop for Process {
 
 /// What became of every request, and what is wrong with that.
 pub struct Report {
+    /// What the load generator has seen.
     pub outcome: Outcome,
     /// Numbers that were processed otherwise than they were answered, in words.
     pub faults: Vec<String>,
@@ -365,6 +366,7 @@ impl Report {
         }
     }
 
+    /// How many requests were lost.
     pub fn lost(&self) -> usize {
         self.outcome.losses.len()
     }

@@ -68,6 +68,7 @@ struct Said {
 
 /// A replica, see src/bin/stub_replica.rs; it is gone when this is dropped.
 pub struct StubReplica {
+    /// Its address.
     pub address: String,
     _process: Running,
     container: String,
@@ -143,8 +144,11 @@ impl Drop for StubReplica {
 
 /// nginx with stubs behind it, which a DNS server of their own names.
 pub struct Staged {
+    /// The stubs, in the order of their numbers.
     pub stubs: Vec<StubReplica>,
+    /// nginx.
     pub nginx: Container,
+    /// Where its port is published.
     pub address: SocketAddr,
     dns: StubReplica,
     _conf: TempDir,
@@ -197,10 +201,12 @@ impl Staged {
         self.stubs.iter().map(|stub| stub.had(request)).sum()
     }
 
+    /// Sends nginx a request, as [`ask`].
     pub fn ask(&self, method: &str, target: &str, header: &str) -> wire::Reply {
         ask(self.address, method, target, header)
     }
 
+    /// `GET` without a header.
     pub fn get(&self, target: &str) -> wire::Reply {
         self.ask("GET", target, "")
     }

@@ -36,7 +36,7 @@ fn build(folder: &Path, options: &[&str]) -> String {
     // Two at once would only wait for each other's compiler.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let bases = stack::run(Command::new("deploy/local/bases.sh").current_dir(root()));
+    let bases = stack::run(Command::new("deploy/local/offline/bases.sh").current_dir(root()));
     let builder = docker(&["context", "inspect", "--format", "{{.Name}}"]);
     let mut build = Command::new("docker");
     build.args(["buildx", "build", "--builder", builder.trim()]);

@@ -143,14 +143,16 @@ fn nginx_knows_the_health_paths() {
     let alternatives = Regex::new(r#"/\(\?:([^)]*)\)\[ \?\]" 1;"#).unwrap();
     assert_eq!(paths_of(&alternatives, &logging), owned, "not logged");
 
+    // The images ask by the app's own code.
     let dockerfile = text("Dockerfile");
-    let probe = Regex::new(r#""http://127.0.0.1:8080(/\S*)"\]"#).unwrap();
-    let [probe] = probe
-        .captures(&dockerfile)
-        .expect("nginx's HEALTHCHECK")
-        .extract()
-        .1;
-    assert_eq!(probe, health_paths::READY, "nginx's HEALTHCHECK");
+    let probes = dockerfile
+        .lines()
+        .filter(|line| line.starts_with("HEALTHCHECK "))
+        .collect::<Vec<_>>();
+    assert_eq!(probes.len(), 3, "app, nginx and bundle, apache: {probes:?}");
+    for probe in probes {
+        assert!(probe.ends_with(r#" CMD ["/app", "healthcheck"]"#), "{probe}");
+    }
 }
 
 fn base_images_are_named_in_the_dockerfile_alone() {
