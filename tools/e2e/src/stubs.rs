@@ -85,7 +85,12 @@ impl StubReplica {
         let mut command = Command::new("docker");
         command
             .args(["run", "--rm", "--interactive", "--network=bridge"])
-            .args(["--name", &container, &load::image("stub_replica", "1"), kind])
+            .args([
+                "--name",
+                &container,
+                &load::image("stub_replica", "1"),
+                kind,
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut process = Running::start(&mut command);

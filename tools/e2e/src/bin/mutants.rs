@@ -3,7 +3,6 @@
 //!
 //! usage: `mutants [PART…]`, parts of files, of what is taken out, or of tests
 
-
 use std::{
     collections::BTreeSet,
     env, fs,
@@ -11,8 +10,11 @@ use std::{
     process::{Command, ExitCode, Output, Stdio},
 };
 
-use e2e::{mutants::{Mutant, table}};
-use harness::{root, stack::{docker, run}};
+use e2e::mutants::{Mutant, table};
+use harness::{
+    root,
+    stack::{docker, run},
+};
 
 fn main() -> ExitCode {
     let parts: Vec<String> = env::args().skip(1).collect();
@@ -79,7 +81,8 @@ fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
     let original = fs::read(&file).unwrap();
     fs::write(&file, mutant.mutated(tree)).unwrap();
     let of_bundle = mutant.test.starts_with("bundle ");
-    let in_image = mutant.file.starts_with("nginx/") || mutant.file == "Dockerfile" || of_bundle;
+    let of_nginx = ["nginx/", "crates/berth/src/nginx/", "Dockerfile"];
+    let in_image = of_bundle || of_nginx.iter().any(|it| mutant.file.starts_with(it));
     let target = if of_bundle { "bundle" } else { "nginx" };
     let image = in_image.then(|| Image::build(tree, target));
     let refusal = image.as_ref().and_then(Image::refusal);

@@ -1,10 +1,9 @@
 //! Remakes docs/clock.png: the clock as a browser shows it, in front of three replicas. `make screenshot` runs it.
 
-
 use std::{fs, time::Duration};
 
-use harness::{Stack, root, solo::wait_at_most};
 use e2e::window::{self, Browser};
+use harness::{Stack, root, solo::wait_at_most};
 
 /// The bars show as many answers, and the dial a whole minute.
 const UNTIL_FULL: Duration = Duration::from_secs(90);

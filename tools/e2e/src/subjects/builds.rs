@@ -1,6 +1,5 @@
 //! What a build of the images does again, and what it keeps.
 
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -13,7 +12,11 @@ use std::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use harness::{container::{Container, image}, root, stack::{self, docker}};
+use harness::{
+    container::{Container, image},
+    root,
+    stack::{self, docker},
+};
 
 /// A copy of the project, as far as a build can see it.
 fn copy() -> TempDir {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::{env, fs, thread};
 
@@ -471,7 +471,7 @@ fn plugins_are_fetched_where_they_are_missing() {
     let machine = Machine::new();
     let folder = machine.no_plugins();
     let output = machine
-        .script("plugins.sh")
+        .script("offline/plugins.sh")
         .env("DOCKER_CONFIG", &folder)
         .output()
         .unwrap();
@@ -495,7 +495,7 @@ fn plugins_are_fetched_where_they_are_missing() {
         );
     }
     let again = machine
-        .script("plugins.sh")
+        .script("offline/plugins.sh")
         .env("DOCKER_CONFIG", &folder)
         .output()
         .unwrap();
@@ -593,9 +593,9 @@ fn every_script_tells_its_usage() {
     let machine = Machine::new();
     for script in [
         "preflight.sh",
-        "plugins.sh",
+        "offline/plugins.sh",
         "port.sh",
-        "bases.sh",
+        "offline/bases.sh",
         "images.sh",
         "up.sh",
         "down.sh",

@@ -1,19 +1,12 @@
 //! The platforms' files: each is held to what it may say, to the others, and to its contract; and the checks bite.
 
-
-
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    path::PathBuf,
-    process::Command,
-};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
 
 use app::settings::{Settings, VARIABLES};
 use berth::http::host::Authority;
 use serde_json::{Value, json};
 
-use harness::{root};
+use harness::root;
 use platform_check::{
     contract::{Contract, Fact, platforms},
     document::{self, Document, Place},
@@ -450,7 +443,15 @@ fn herokus_app_json_is_not_dokkus() {
 fn check(arguments: &[&str], image: &str) -> (Option<i32>, String) {
     let cargo = env::var("CARGO").unwrap_or("cargo".into());
     let told = Command::new(cargo)
-        .args(["run", "--quiet", "--locked", "--manifest-path=tools/Cargo.toml", "-p", "platform-check", "--"])
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--manifest-path=tools/Cargo.toml",
+            "-p",
+            "platform-check",
+            "--",
+        ])
         .args(arguments)
         .current_dir(root())
         .env("IMAGE", image)

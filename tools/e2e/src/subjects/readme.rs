@@ -1,7 +1,6 @@
 //! The README's commands, run as it says, and what it says one should see. Only the project's name and the port are the
 //! test's own.
 
-
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, TcpListener},
@@ -110,7 +109,4 @@ fn plain_make_lists_the_commands() {
     }
 }
 
-harness::trials![
-    what_it_says_is_what_one_sees,
-    plain_make_lists_the_commands,
-];
+harness::trials![what_it_says_is_what_one_sees, plain_make_lists_the_commands,];
