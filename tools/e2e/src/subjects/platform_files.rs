@@ -501,7 +501,7 @@ fn make_check_names_what_is_to_be_replaced_and_what_it_did_not_look_at() {
     let (code, said) = check(&["fly"], "berth-test-no-such-image");
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("fly.toml: app: \"berth-example\" is the sample's\n    Put in your own name"),
+        said.contains("fly.toml: app: \"berth-example\" is the sample's\n    Write your own name"),
         "{said}"
     );
     assert!(

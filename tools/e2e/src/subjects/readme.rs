@@ -101,7 +101,10 @@ fn plain_make_lists_the_commands() {
     let reader = Reader::new();
     let list = run(&mut reader.command("make"));
     for command in ["make up", "make down", "make test", "make clean"] {
-        let line = list.lines().find(|line| line.starts_with(command));
+        let line = list
+            .lines()
+            .map(str::trim_start)
+            .find(|line| line.starts_with(command));
         assert!(
             line.is_some_and(|line| line.len() > 20),
             "{command}: {list}"
