@@ -27,6 +27,7 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// Starts one.
     pub fn start() -> Self {
         let options = [
             "--network=host",

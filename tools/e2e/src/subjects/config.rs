@@ -1,6 +1,5 @@
 //! Configuration: what is accepted, what is refused and how, what is shown, and that the manuals tell the same.
 
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
@@ -12,7 +11,11 @@ use std::{
 use app::settings::{Settings, VARIABLES};
 use regex::Regex;
 
-use harness::{Solo, root, solo::{Outcome, app_command, outcome}, wire};
+use harness::{
+    Solo, root,
+    solo::{Outcome, app_command, outcome},
+    wire,
+};
 
 /// The report of a configuration that `serve` refuses.
 ///
@@ -53,11 +56,7 @@ pub const MISTAKES: &[(&str, &str, &str)] = &[
     ("ALLOWED_HOSTS", " , ", "leave it unset"),
     ("ALLOWED_HOSTS", "http://x", "write \"x\""),
     ("ALLOWED_HOSTS", "good.example,x:80", "write \"x\""),
-    (
-        "ALLOWED_HOSTS",
-        "[::::]",
-        "not an IPv6 address in brackets",
-    ),
+    ("ALLOWED_HOSTS", "[::::]", "not an IPv6 address in brackets"),
     ("WEB_CONCURRENCY", "0", "from 1 to 512, or to auto"),
     ("WEB_CONCURRENCY", "513", "from 1 to 512, or to auto"),
     ("WEB_CONCURRENCY", "2.5", "from 1 to 512, or to auto"),
@@ -102,8 +101,16 @@ pub const MISTAKES: &[(&str, &str, &str)] = &[
     ("DRAIN_SECONDS", "soon", "such as 5 or 2.5"),
     ("NGINX_ADDRESS", "nginx", "write one such as nginx:8080"),
     ("NGINX_ADDRESS", "nginx:0", "write one such as nginx:8080"),
-    ("NGINX_ADDRESS", "http://nginx:8080", "write one such as nginx:8080"),
-    ("NGINX_ADDRESS", "[nginx]:8080", "write one such as nginx:8080"),
+    (
+        "NGINX_ADDRESS",
+        "http://nginx:8080",
+        "write one such as nginx:8080",
+    ),
+    (
+        "NGINX_ADDRESS",
+        "[nginx]:8080",
+        "write one such as nginx:8080",
+    ),
     ("SHUTDOWN_SECONDS", "5s", "such as 5 or 2.5"),
     ("LOG_FORMAT", "xml", "text or json"),
     ("LOG_FORMAT", "JSON", "text or json"),
@@ -153,7 +160,8 @@ fn a_connection_must_not_be_closed_while_the_front_may_use_it() {
     let front = ("NGINX_ADDRESS", "nginx:8080");
     for seconds in ["0.5", "20"] {
         let report = report(&[front, ("KEEP_ALIVE", seconds)]);
-        let mistake = format!("\n  KEEP_ALIVE=\"{seconds}\": too short: the nginx of NGINX_ADDRESS uses");
+        let mistake =
+            format!("\n  KEEP_ALIVE=\"{seconds}\": too short: the nginx of NGINX_ADDRESS uses");
         assert!(report.contains(&mistake), "{report}");
     }
     for seconds in ["0", "21"] {
@@ -418,9 +426,8 @@ fn misspellings_are_warned_of() {
         ("Tz", "TZ"),
     ];
     for (name, meant) in slips {
-        let warning = format!(
-            "app: warning: {name} is set, and means nothing here: did you mean {meant}?\n"
-        );
+        let warning =
+            format!("app: warning: {name} is set, and means nothing here: did you mean {meant}?\n");
         assert_eq!(warnings(name), warning);
     }
     let app = Solo::start(&[("ALOWED_HOSTS", "x")]);
@@ -462,10 +469,7 @@ fn an_unknown_command_is_a_mistake_of_usage() {
     for arguments in [&["sevre"][..], &["--port", "80"], &["serve", "8080"], &[""]] {
         let Outcome { code, stderr, .. } = outcome(app_command(&[]).args(arguments));
         assert_eq!(code, Some(64), "{arguments:?}");
-        let said = format!(
-            "app: unknown command: {}\nusage: app",
-            arguments.join(" ")
-        );
+        let said = format!("app: unknown command: {}\nusage: app", arguments.join(" "));
         assert!(stderr.starts_with(&said), "{}", stderr);
     }
 }

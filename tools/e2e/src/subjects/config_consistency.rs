@@ -1,8 +1,8 @@
 //! Numbers and names that stand in two places and depend on each other.
 
-
 use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
+use crate::mutants;
 use app::settings::VARIABLES;
 use berth::{
     http::health_paths,
@@ -11,8 +11,7 @@ use berth::{
     process::shutdown,
     settings::relations::NGINX_IDLE_TIMEOUT,
 };
-use crate::{mutants};
-use harness::{root};
+use harness::root;
 use regex::Regex;
 
 /// A file of the project.
@@ -53,7 +52,11 @@ fn nginx_and_the_app_alone_have_the_same_limits() {
     let line = bytes(directive(&limits, "large_client_header_buffers"));
     assert_eq!(line, request_validation::MAX_LINE, "bytes of a line");
     let headers = directive(&limits, "max_headers");
-    assert_eq!(headers, request_validation::MAX_HEADERS.to_string(), "header lines");
+    assert_eq!(
+        headers,
+        request_validation::MAX_HEADERS.to_string(),
+        "header lines"
+    );
 }
 
 fn nginx_has_room_for_ten_thousand_idle_clients_beside_the_requests() {
@@ -143,14 +146,19 @@ fn nginx_knows_the_health_paths() {
     let alternatives = Regex::new(r#"/\(\?:([^)]*)\)\[ \?\]" 1;"#).unwrap();
     assert_eq!(paths_of(&alternatives, &logging), owned, "not logged");
 
+    // The images ask by the app's own code.
     let dockerfile = text("Dockerfile");
-    let probe = Regex::new(r#""http://127.0.0.1:8080(/\S*)"\]"#).unwrap();
-    let [probe] = probe
-        .captures(&dockerfile)
-        .expect("nginx's HEALTHCHECK")
-        .extract()
-        .1;
-    assert_eq!(probe, health_paths::READY, "nginx's HEALTHCHECK");
+    let probes = dockerfile
+        .lines()
+        .filter(|line| line.starts_with("HEALTHCHECK "))
+        .collect::<Vec<_>>();
+    assert_eq!(probes.len(), 3, "app, nginx and bundle, apache: {probes:?}");
+    for probe in probes {
+        assert!(
+            probe.ends_with(r#" CMD ["/app", "healthcheck"]"#),
+            "{probe}"
+        );
+    }
 }
 
 fn base_images_are_named_in_the_dockerfile_alone() {
@@ -204,7 +212,9 @@ fn every_place_names_the_same_rust() {
     );
     for file in ["Cargo.toml", "tools/Cargo.toml"] {
         let manifest: toml::Table = text(file).parse().unwrap();
-        let oldest = manifest["workspace"]["package"]["rust-version"].as_str().unwrap();
+        let oldest = manifest["workspace"]["package"]["rust-version"]
+            .as_str()
+            .unwrap();
         assert!(
             channel.starts_with(&format!("{oldest}.")),
             "rust-version is {oldest} in {file}, the toolchain {channel}"
@@ -254,17 +264,14 @@ fn what_keeps_requests_from_being_lost_is_among_the_mutants() {
 fn nginx_has_a_page_for_each_error_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     error_page_files::write(folder.path()).unwrap();
-    let statuses =
-        Regex::new(r"error_page ((?:\d{3} )+)(?:=(\d{3}) )?/\.\./error_page;").unwrap();
+    let statuses = Regex::new(r"error_page ((?:\d{3} )+)(?:=(\d{3}) )?/\.\./error_page;").unwrap();
     let mut count = 0;
     for file in ["nginx/conf.d/server.conf", "nginx/error_pages.conf"] {
         for line in statuses.captures_iter(&text(file)) {
             let becomes = line.get(2).unwrap_or(line.get(1).unwrap()).as_str();
             for status in becomes.split_whitespace() {
                 for kind in ["html", "txt"] {
-                    let file = folder
-                        .path()
-                        .join(format!("error_pages/{status}.{kind}"));
+                    let file = folder.path().join(format!("error_pages/{status}.{kind}"));
                     assert!(file.is_file(), "no {}", file.display());
                     count += 1;
                 }
