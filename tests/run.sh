@@ -33,7 +33,7 @@ yours() {
     return $status
 }
 
-check format "the code has the format of rustfmt" cargo fmt --all --check
+check format "the code has the format of rustfmt" cargo fmt --all --check -- --color never
 check clippy "clippy has no warning" cargo clippy --locked --workspace --all-targets -- --deny warnings
 tests library "the library that the service stands on works" cargo_test --workspace --exclude app
 tests yours "your tests pass" yours

@@ -28,7 +28,7 @@ both() {
     cargo "$cargo" --manifest-path tools/Cargo.toml "$@"
 }
 
-check_format() { both fmt --all --check; }
+check_format() { both fmt --all --check -- --color never; }
 check_clippy() { both clippy --locked --workspace --all-targets --all-features -- --deny warnings; }
 check_doc() {
     export RUSTDOCFLAGS='--deny warnings'
