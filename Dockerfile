@@ -1,12 +1,11 @@
-# One file, four images: `nginx` for the front, or `apache`, `bundle` for nginx and the app in one container, and `app`,
-# the last and so the default, for everything else.
+# Four targets: `nginx`, `apache`, `bundle` (nginx and the app in one container), and `app`, the last and so the default.
 # No `# syntax=` line: it would fetch a frontend from a registry, and the engine's own is all that is needed.
 
-# Pinned; `make up` puts stand-ins in their place where no registry can be reached.
+# Pinned. Where no registry answers, `make up` replaces them by base images made from Debian's packages.
 ARG RUST_IMAGE=rust:1.95.0-slim-trixie
 ARG NGINX_IMAGE=nginx:1.30.6-trixie
 ARG HTTPD_IMAGE=httpd:2.4.69-trixie
-# The image of the version before, whose assets are kept for pages that were loaded from it; none by default.
+# The image of the previous version, whose assets are kept for pages that are open; none by default.
 ARG PREVIOUS_IMAGE=scratch
 
 
@@ -57,7 +56,7 @@ RUN find src -exec touch {} + \
     && cp target/*/release/app /app
 
 
-# The pages and headers that the front has in common with the app, from the app.
+# The error pages and headers that nginx and Apache send themselves, written by the app.
 FROM build AS front
 RUN /app error-page-files /srv/front
 
@@ -122,7 +121,7 @@ RUN --mount=type=bind,from=site,source=/srv,target=/site \
 
 FROM scratch AS app
 COPY --from=root /image /
-# Kamal runs no image that does not name its service.
+# Kamal requires the label `service`.
 LABEL service=berth
 ENV BIND=[::]:8080 STATIC_DIR=/srv/site
 # A number, for platforms that refuse names; group 0, for those that choose the user.

@@ -42,21 +42,21 @@ pub struct TrustedProxies {
     unix: bool,
 }
 
-/// Where a request came from, as far as it can be believed.
+/// The client of a request, by the connection and trusted peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// None if neither the connection nor a trusted peer told it.
+    /// None if neither the connection nor a trusted peer names it.
     pub addr: Option<IpAddr>,
-    /// As the peer says if it is trusted, else `http`.
+    /// `https` if a trusted peer says so, else `http`.
     pub scheme: Scheme,
 }
 
 /// The scheme of the URL that the client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// In clear text, as far as we know.
+    /// Plain HTTP, or not known.
     Http,
-    /// Over TLS, says a trusted proxy.
+    /// Over TLS, by a trusted proxy's header.
     Https,
 }
 
@@ -154,7 +154,7 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
 impl FromStr for TrustedProxies {
     type Err = String;
 
-    /// Names every mistake in the list, not only the first one. The empty list trusts nobody.
+    /// Names every mistake in the list, not only the first one. The empty list trusts no proxy.
     fn from_str(list: &str) -> Result<Self, String> {
         let (mut nets, mut mistakes) = (Vec::new(), Vec::new());
         let entries = list.split(',').map(str::trim);
@@ -206,7 +206,7 @@ fn unmapped(net: IpNet) -> IpNet {
     }
 }
 
-/// As one would write the list: a single address without its prefix length.
+/// The list as it is written: a single address without its prefix length.
 impl fmt::Display for TrustedProxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, net) in self.nets.iter().enumerate() {

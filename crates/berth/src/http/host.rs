@@ -1,10 +1,10 @@
-//! Allowed hosts: is this request meant for us?
+//! Allowed hosts: is the request's host one that this service answers for?
 //!
 //! Two questions, because they have different answers for the client:
 //!
 //! 1. **Is the value of Host well-formed?** [`Authority::parse`] is `uri-host [ ":" port ]` of
 //!    RFC 9110 §7.2, that is RFC 3986 §3.2.2 and §3.2.3. RFC 9112 §3.2 wants a `400` if it is not.
-//! 2. **Is that host one of ours?** [`AllowedHosts::allows`] is Django's `ALLOWED_HOSTS` to the
+//! 2. **Is the host allowed?** [`AllowedHosts::allows`] is Django's `ALLOWED_HOSTS` to the
 //!    letter: `split_domain_port` (a narrower grammar, lower case, one trailing dot removed), then
 //!    `validate_host` and `is_same_domain`. Like Django it compares text: `[::1]` is not `[0::1]`.
 //!
@@ -90,7 +90,7 @@ fn is_ip_literal(literal: &str) -> bool {
             .is_some_and(|v| v.split_once('.').is_some_and(is_future))
 }
 
-/// `*( unreserved / pct-encoded / sub-delims )`, of which an IPv4 address is a special case.
+/// `*( unreserved / pct-encoded / sub-delims )`; an IPv4 address is a special case.
 fn is_reg_name(host: &str) -> bool {
     let mut parts = host.split('%');
     let is_text = |text: &str| text.bytes().all(is_name);

@@ -43,12 +43,12 @@ static PARSED: LazyLock<Vec<(HeaderName, HeaderValue)>> = LazyLock::new(|| {
 /// Adds each header that is not there.
 pub fn add(headers: &mut HeaderMap, scheme: Scheme) {
     let count = SECURITY.len() + usize::from(scheme == Scheme::Https);
-    let ours = &PARSED[..count];
-    // Most responses have none of them: one look at their few headers costs less than a look-up for each of ours.
+    let wanted = &PARSED[..count];
+    // Most responses have none of them: scanning their few headers costs less than a lookup for each.
     let has_own = headers
         .keys()
-        .any(|name| ours.iter().any(|(own, _)| own == name));
-    for (name, value) in ours {
+        .any(|name| wanted.iter().any(|(it, _)| it == name));
+    for (name, value) in wanted {
         if !has_own || !headers.contains_key(name) {
             headers.insert(name.clone(), value.clone());
         }

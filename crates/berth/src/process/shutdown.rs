@@ -6,7 +6,7 @@
 //! 2. The listener closes. Requests in flight have what is left of `SHUTDOWN_SECONDS` to finish.
 //! 3. The end, with exit code 0.
 //!
-//! A replica never refuses a request that it has accepted, so no response stands in for a handler's.
+//! A replica never refuses a request that it has accepted, so no response replaces a handler's.
 
 use std::time::{Duration, Instant};
 

@@ -151,14 +151,14 @@ impl Sources {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> (Self, T) {
         let mut this = Self::default();
-        let mut ours = HashMap::new();
+        let mut values = HashMap::new();
         let mut former = Vec::new();
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
             let formerly = |it: &&Variable| it.former_name == name && !name.is_empty();
             if let Some(variable) = known.iter().find(|it| it.name == name) {
                 match value.into_string() {
-                    Ok(value) => drop(ours.insert(variable.name.to_owned(), value)),
+                    Ok(value) => drop(values.insert(variable.name.to_owned(), value)),
                     Err(value) => this.mistakes.push(Mistake::not_utf8(name, &value)),
                 }
             } else if let Some(variable) = known.iter().find(formerly) {
@@ -174,17 +174,17 @@ impl Sources {
             }
         }
         for (variable, value) in former.into_iter().filter(|(_, value)| !value.is_empty()) {
-            let set = ours.get(variable.name).is_some_and(|it| !it.is_empty());
+            let set = values.get(variable.name).is_some_and(|it| !it.is_empty());
             this.warnings.push(Warning::Renamed {
                 former: variable.former_name,
                 name: variable.name,
             });
             if !set {
-                ours.insert(variable.name.to_owned(), value);
+                values.insert(variable.name.to_owned(), value);
                 this.former.insert(variable.name, variable.former_name);
             }
         }
-        let read = envy::from_iter(ours).expect("an entry takes any text");
+        let read = envy::from_iter(values).expect("an entry takes any text");
         (this, read)
     }
 

@@ -79,7 +79,7 @@ pub fn evaluate(request: &mut ServiceRequest, tag: &EntityTag, length: u64) -> O
     }
 }
 
-/// The range to send. None if none is asked for, if it is malformed, or if the client has a part of another version. Several
+/// The range to send; none without a range, for a malformed one, or if the client has a part of another version. Several
 /// ranges are answered with the whole file, as a server may (RFC 9110 §14.2).
 fn range(request: &ServiceRequest, tag: &EntityTag) -> Option<ByteRangeSpec> {
     let is_same = match request.get_header::<IfRange>() {
