@@ -49,7 +49,7 @@ impl Bundle {
         Self { container, address }
     }
 
-    /// Its own address: Docker's proxy at the published port takes connections even if nobody listens behind it.
+    /// Its own address: Docker's proxy at the published port accepts connections even if no process listens behind it.
     pub fn inner(&self) -> SocketAddr {
         let format = "--format={{.NetworkSettings.IPAddress}}:8080";
         let address = docker(&["inspect", format, &self.name]);

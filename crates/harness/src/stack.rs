@@ -81,7 +81,7 @@ impl Stack {
             .collect()
     }
 
-    /// The front's own address: on the way through the published port, Docker's proxy has a patience of its own.
+    /// The address of nginx itself: Docker's proxy at the published port has a timeout of its own.
     pub fn front(&self) -> SocketAddr {
         let [container] = &self.containers(self.proxy)[..] else {
             panic!("not one {}", self.proxy)
@@ -108,7 +108,7 @@ impl Drop for Stack {
     }
 }
 
-/// `docker compose …` in this project's folder, with none of the settings of whoever runs the tests.
+/// `docker compose …` in this project's folder, without the settings of the user's environment.
 pub fn compose(arguments: &[&str]) -> Command {
     let mut command = bare("docker");
     command.arg("compose").args(arguments);
@@ -147,7 +147,7 @@ pub fn docker(arguments: &[&str]) -> String {
     run(Command::new("docker").args(arguments))
 }
 
-/// Whether `docker …` succeeds; what it prints is nobody's concern.
+/// Whether `docker …` succeeds; its output is discarded.
 pub fn works(arguments: &[&str]) -> bool {
     let mut docker = Command::new("docker");
     docker
