@@ -1,8 +1,8 @@
-# Berth on Koyeb. README.md, beside this file, has the commands; `make check PLATFORM=koyeb` looks it over.
+# Berth on Koyeb. README.md, beside this file, has the commands; `make check PLATFORM=koyeb` checks it.
 
 terraform {
   required_providers {
-    # KOYEB_TOKEN has the rest.
+    # KOYEB_TOKEN has the credentials.
     koyeb = {
       source  = "koyeb/koyeb"
       version = "0.1.11"
@@ -34,18 +34,18 @@ resource "koyeb_service" "berth" {
     }
 
     docker {
-      # What `make push` has pushed.
+      # The image that `make push` has pushed.
       image = "registry.example.com/berth:0.1.0"
     }
 
     ports {
-      # Where Koyeb looks for the app, and what it sets as PORT.
+      # The port that Koyeb connects to, and sets as PORT.
       port     = 8080
       protocol = "http"
     }
 
     routes {
-      # All paths. A longer one would be taken off before the app sees the request.
+      # All paths. Koyeb would remove a longer one before the app gets the request.
       path = "/"
       port = 8080
     }
@@ -65,19 +65,19 @@ resource "koyeb_service" "berth" {
     }
 
     env {
-      # Koyeb's proxy comes from a private address.
+      # Koyeb's proxy connects from a private address.
       key   = "TRUSTED_PROXIES"
       value = "private"
     }
 
     env {
-      # No id of Koyeb's is documented; what comes is what the client chose.
+      # Koyeb documents no id; one that arrives is the client's.
       key   = "REQUEST_ID_HEADER"
       value = "none"
     }
 
     env {
-      # One JSON object a line, for `koyeb services logs` and what reads it.
+      # One JSON object a line, for `koyeb services logs` and log collectors.
       key   = "LOG_FORMAT"
       value = "json"
     }

@@ -1,5 +1,5 @@
 # Berth on Nomad, with its Docker driver. README.md, beside this file, has the commands; `make check PLATFORM=nomad`
-# looks it over.
+# checks it.
 
 job "berth-example" {
   # Runs until it is stopped.
@@ -10,20 +10,20 @@ job "berth-example" {
     canary       = 1
     auto_promote = true
     max_parallel = 1
-    # A release that does not get healthy is taken back.
+    # Nomad reverts a release that does not become healthy.
     auto_revert  = true
     health_check = "checks"
-    # So long a replica has to pass its checks, and so much time it has to get there.
+    # How long a replica must pass its checks, and the time that it has to start.
     min_healthy_time  = "5s"
     healthy_deadline  = "1m"
     progress_deadline = "5m"
   }
 
   group "app" {
-    # Two is the least that can be replaced one by one.
+    # At least two, so that one serves while the other is replaced.
     count = 2
 
-    # Traefik asks Nomad every 15 s for what has changed: serve until it has noticed, and only then get the signal.
+    # Traefik queries Nomad every 15 s. The signal waits until Traefik has noticed.
     shutdown_delay = "20s"
 
     network {
@@ -39,14 +39,14 @@ job "berth-example" {
       # Nomad's own service discovery: no Consul is needed.
       provider = "nomad"
 
-      # Nomad has no router. These are for Traefik with its Nomad provider.
+      # Nomad has no router. These tags are for Traefik with its Nomad provider.
       tags = [
         "traefik.enable=true",
         "traefik.http.routers.berth-example.rule=Host(`clock.example.com`)",
         "traefik.http.routers.berth-example.tls=true",
       ]
 
-      # Until it is healthy, the new one gets no requests: Nomad lists it, healthy or not.
+      # The new replica gets no requests until it is healthy: Nomad lists it either way.
       canary_tags = ["traefik.enable=false"]
 
       # Whether a new replica is healthy.
@@ -83,10 +83,10 @@ job "berth-example" {
       kill_timeout = "30s"
 
       config {
-        # What `make push` has pushed.
+        # The image that `make push` has pushed.
         image = "registry.example.com/berth:0.1.0"
         ports = ["http"]
-        # The app writes nothing, and needs no rights.
+        # The app writes no files and needs no capabilities.
         readonly_rootfs = true
         cap_drop        = ["all"]
         security_opt    = ["no-new-privileges"]
@@ -95,13 +95,13 @@ job "berth-example" {
       env {
         # Nomad sets no PORT. The same number as `to`, above.
         PORT = "8080"
-        # Nomad knows no public name: yours.
+        # Your domain: Nomad has no public name for the job.
         ALLOWED_HOSTS = "clock.example.com"
-        # Traefik comes from an address of the cluster.
+        # Traefik connects from an address of the cluster.
         TRUSTED_PROXIES = "private"
-        # Traefik gives no id, and passes on one that the client chose.
+        # Traefik adds no id, and passes a client's own on.
         REQUEST_ID_HEADER = "none"
-        # One JSON object a line, for `nomad alloc logs` and what reads it.
+        # One JSON object a line, for `nomad alloc logs` and log collectors.
         LOG_FORMAT = "json"
       }
 

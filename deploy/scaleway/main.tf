@@ -1,5 +1,5 @@
 # Berth on Scaleway Serverless Containers. README.md, beside this file, has the commands; `make check PLATFORM=scaleway`
-# looks it over.
+# checks it.
 
 terraform {
   required_providers {
@@ -11,7 +11,7 @@ terraform {
   }
 }
 
-# SCW_ACCESS_KEY, SCW_SECRET_KEY and SCW_DEFAULT_PROJECT_ID have the rest.
+# The credentials come from SCW_ACCESS_KEY, SCW_SECRET_KEY and SCW_DEFAULT_PROJECT_ID.
 provider "scaleway" {
   # Where the containers are; it is in the address and in ALLOWED_HOSTS, too.
   region = "fr-par"
@@ -26,27 +26,27 @@ resource "scaleway_container" "berth" {
   name         = "berth-example"
   namespace_id = scaleway_container_namespace.berth.id
 
-  # What `make push` has pushed.
+  # The image that `make push` has pushed.
   image = "rg.fr-par.scw.cloud/example-berth/berth:0.1.0"
-  # Where Scaleway looks for the app, and what it sets as PORT.
+  # The port that Scaleway connects to, and sets as PORT.
   port = 8080
   # HTTP/1.1 to the app.
   protocol = "http1"
-  # Answers plain HTTP with a redirect, so the app is asked over HTTPS alone.
+  # Answers plain HTTP with a redirect, so the app gets requests over HTTPS only.
   https_connections_only = true
 
-  # The two belong together: half of it is the smallest there is.
+  # Both depend on each other: half of this is the smallest size.
   memory_limit_bytes = 256000000
   cpu_limit          = 140
 
-  # 0 has the first request wait for a start.
+  # With 0 the first request waits for a start.
   min_scale = 1
   max_scale = 4
 
   environment_variables = {
-    # No variable tells the name; the proxy sends no other one below this domain to the container.
+    # No variable contains the name; the proxy sends the container only requests for its own name below this domain.
     ALLOWED_HOSTS = ".functions.fnc.fr-par.scw.cloud"
-    # Scaleway's proxy comes from a private address.
+    # Scaleway's proxy connects from a private address.
     TRUSTED_PROXIES = "private"
     # One JSON object a line, for Cockpit.
     LOG_FORMAT = "json"

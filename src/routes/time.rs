@@ -21,7 +21,12 @@ pub fn routes(app: &mut web::ServiceConfig) {
 async fn now() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::plaintext())
-        .body(Local::now().format("%a %b %e %T %Y").to_string())
+        .body(
+            Local::now()
+                .naive_local()
+                .format("%a %b %e %T %Y")
+                .to_string(),
+        )
 }
 
 /// The status where there is no route.

@@ -1,14 +1,15 @@
-// Asks the service for the time a few times a second, and shows who answered.
+// Requests the time from the service a few times a second, and shows which replica answered.
 
-/** Milliseconds between two questions, and those that an answer may take. */
+/** Milliseconds between two requests, and the timeout of one. */
 const PERIOD = 400;
 const PATIENCE = 5000;
-/** The longest wait between two attempts while there is no answer. */
+/** The longest pause between two requests without an answer. */
 const LONGEST_WAIT = 5000;
 /** Answers that the bars show. */
 const RECENT = 60;
-/** Answers in a row that others give, per replica, until one is called quiet, and gone; and the fewest. */
+/** Rounds of answers without one replica, until it counts as quiet, and as gone. A round is an answer for each replica. */
 const [QUIET_ROUNDS, GONE_ROUNDS] = [2, 4];
+/** The fewest answers of a round. */
 const FEWEST = 4;
 /** Replicas that are gone, and events, that are still shown. */
 const MOST_GONE = 4;
@@ -21,7 +22,7 @@ const clockTime = () => new Date().toLocaleTimeString([], { hourCycle: "h23" });
 
 /** By name, in the order of their first answers. */
 const replicas = new Map();
-/** Who gave the latest answers. */
+/** The replicas of the latest answers. */
 const recent = [];
 let hues = 0;
 let failures = 0;
@@ -39,7 +40,7 @@ const marks = Array.from({ length: 60 }, (_, second) => {
   return mark;
 });
 
-/** One question at a time; while there is no answer, they get rarer. Nobody sees a hidden page. */
+/** One request at a time. Without an answer the pauses grow. A hidden page sends none. */
 async function ask() {
   clearTimeout(next);
   if (asking || paused || document.hidden) return;
@@ -51,7 +52,7 @@ async function ask() {
   next = setTimeout(ask, failures ? wait() : PERIOD - (performance.now() - start));
 }
 
-/** Asks, and returns what is to be done about it. */
+/** Sends a request, and returns a function that shows the answer. */
 async function question(start) {
   try {
     const answer = await fetch("/", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
@@ -59,7 +60,7 @@ async function question(start) {
     const took = performance.now() - start;
     if (answer.status === 200) return () => told(text, answer.headers.get("X-Served-By") ?? UNNAMED, took);
     const status = `${answer.status} ${answer.statusText}`.trim();
-    // What a proxy says when it finds no service.
+    // A proxy that reaches no service.
     const absent = [502, 503, 504].includes(answer.status);
     return () => failed(absent ? `The service can’t be reached (${status})` : `The service answers ${status}`);
   } catch {
@@ -107,7 +108,7 @@ function arrived(name) {
   return replica;
 }
 
-/** `Sun Nov 22 05:29:04 2026` is taken apart; what else the service may say is shown as it is. */
+/** Parses `Sun Nov 22 05:29:04 2026`. Any other answer is shown unchanged. */
 function showTime(text, replica) {
   const [, day, time, year] = text.match(/^(\w+ \w+ +\d+) (\d\d:\d\d:\d\d) (\d+)$/) ?? [];
   $("time").textContent = time ?? text;

@@ -1,28 +1,28 @@
-// Berth on Railway. README.md, in the folder above, has the commands; `make check PLATFORM=railway` looks it over.
+// Berth on Railway. README.md, in the folder above, has the commands; `make check PLATFORM=railway` checks it.
 // Literals only: that check reads the file without running it.
 
 import { defineRailway, image, project, service } from "railway/iac";
 
 export default defineRailway(() => {
   const berth = service("berth", {
-    // What `make push` has pushed.
+    // The image that `make push` has pushed.
     source: image("registry.example.com/berth:0.1.0"),
     // A new deployment gets no requests before this answers 200. Railway asks at deployments only.
     healthcheck: "/health/ready",
     env: {
-      // The number that `railway domain --port` is given; Railway's own choice may change.
+      // The port of `railway domain --port`; Railway's own choice may change.
       PORT: "8080",
-      // Railway's proxy comes from a shared address, 100.64.0.0/10.
+      // Railway's proxy connects from a shared address, 100.64.0.0/10.
       TRUSTED_PROXIES: "private",
       // Railway promises the client's address in this header alone.
       CLIENT_HEADER: "X-Real-IP",
       // Railway's id for the request, as in its own logs.
       REQUEST_ID_HEADER: "X-Railway-Request-Id",
-      // One JSON object a line, which Railway's log search takes apart.
+      // One JSON object a line, which Railway's log search parses.
       LOG_FORMAT: "json",
       // Railway's default is 0: SIGKILL right after SIGTERM. The app takes 7.5 s (DRAIN_SECONDS and SHUTDOWN_SECONDS).
       RAILWAY_DEPLOYMENT_DRAINING_SECONDS: "30",
-      // The old deployment serves on for so long, until every edge knows the new one. By default 0.
+      // Seconds that the old deployment serves on, until every edge knows the new one. By default 0.
       RAILWAY_DEPLOYMENT_OVERLAP_SECONDS: "10",
     },
   });

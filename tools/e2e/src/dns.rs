@@ -13,11 +13,13 @@ pub enum Dns {
     Answers(Vec<Ipv4Addr>),
     /// SERVFAIL.
     Fails,
+    /// No answer.
     Silent,
 }
 
 /// The server; its thread ends with the test.
 pub struct Server {
+    /// Where it listens.
     pub address: SocketAddr,
     behaviour: Arc<Mutex<Dns>>,
 }
@@ -43,6 +45,7 @@ impl Server {
         Self { address, behaviour }
     }
 
+    /// What becomes of queries from now on.
     pub fn set(&self, dns: Dns) {
         *self.behaviour.lock().unwrap() = dns;
     }

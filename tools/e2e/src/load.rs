@@ -101,7 +101,10 @@ pub fn image(name: &str, version: &str) -> String {
             "--target",
             name,
         ])
-        .args(["--tag", &format!("berth-test-{}:{version}", name.replace('_', "-"))])
+        .args([
+            "--tag",
+            &format!("berth-test-{}:{version}", name.replace('_', "-")),
+        ])
         .args(["--build-arg", &format!("VERSION={version}"), &context])
         .current_dir(root())
         .env("BUILDX_BUILDER", builder.trim())
@@ -135,7 +138,10 @@ impl Deref for Counted {
 impl Counted {
     /// Starts nginx and replicas of version 1 with `variables`, and waits until all are healthy.
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        Self::start_from("docker-compose.yml:tools/e2e/fixtures/load/compose.yml", variables)
+        Self::start_from(
+            "docker-compose.yml:tools/e2e/fixtures/load/compose.yml",
+            variables,
+        )
     }
 
     /// The same from other Compose files, which use the variables of `fixtures/load/compose.yml`.
@@ -321,6 +327,7 @@ impl Drop for Process {
 
 /// What became of every request, and what is wrong with that.
 pub struct Report {
+    /// What the load generator has seen.
     pub outcome: Outcome,
     /// Numbers that were processed otherwise than they were answered, in words.
     pub faults: Vec<String>,
@@ -365,6 +372,7 @@ impl Report {
         }
     }
 
+    /// How many requests were lost.
     pub fn lost(&self) -> usize {
         self.outcome.losses.len()
     }

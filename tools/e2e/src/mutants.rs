@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use harness::root;
 
+/// A change that a case must notice.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutant {
@@ -16,7 +17,7 @@ pub struct Mutant {
     /// What takes its place.
     #[serde(default)]
     pub with: String,
-    /// A file of tests, a blank, and a part of the name of those that fail; without a name, any of that file.
+    /// A subject, a blank, and a part of the name of those that fail; without a name, any of that subject.
     pub test: String,
     /// What users would lose.
     pub loses: String,
@@ -30,6 +31,7 @@ struct Table {
     mutant: Vec<Mutant>,
 }
 
+/// All of the table.
 pub fn table() -> Vec<Mutant> {
     let path = root().join("tools/e2e/cases/mutants.toml");
     let text = fs::read_to_string(path).expect("it is there");

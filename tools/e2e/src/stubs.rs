@@ -68,6 +68,7 @@ struct Said {
 
 /// A replica, see src/bin/stub_replica.rs; it is gone when this is dropped.
 pub struct StubReplica {
+    /// Its address.
     pub address: String,
     _process: Running,
     container: String,
@@ -84,7 +85,12 @@ impl StubReplica {
         let mut command = Command::new("docker");
         command
             .args(["run", "--rm", "--interactive", "--network=bridge"])
-            .args(["--name", &container, &load::image("stub_replica", "1"), kind])
+            .args([
+                "--name",
+                &container,
+                &load::image("stub_replica", "1"),
+                kind,
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut process = Running::start(&mut command);
@@ -143,8 +149,11 @@ impl Drop for StubReplica {
 
 /// nginx with stubs behind it, which a DNS server of their own names.
 pub struct Staged {
+    /// The stubs, in the order of their numbers.
     pub stubs: Vec<StubReplica>,
+    /// nginx.
     pub nginx: Container,
+    /// Where its port is published.
     pub address: SocketAddr,
     dns: StubReplica,
     _conf: TempDir,
@@ -197,10 +206,12 @@ impl Staged {
         self.stubs.iter().map(|stub| stub.had(request)).sum()
     }
 
+    /// Sends nginx a request, as [`ask`].
     pub fn ask(&self, method: &str, target: &str, header: &str) -> wire::Reply {
         ask(self.address, method, target, header)
     }
 
+    /// `GET` without a header.
     pub fn get(&self, target: &str) -> wire::Reply {
         self.ask("GET", target, "")
     }

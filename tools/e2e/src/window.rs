@@ -9,7 +9,7 @@ use thirtyfour::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::common::{container::Container, modes, solo::wait_for, stack::docker};
+use harness::{container::Container, modes, solo::wait_for, stack::docker};
 
 const IMAGE: &str = "berth-test-browser";
 
@@ -27,6 +27,7 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// Starts one.
     pub fn start() -> Self {
         let options = [
             "--network=host",

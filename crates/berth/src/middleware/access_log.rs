@@ -39,7 +39,7 @@ const LOGGER: &str = "berth::access";
 const LEVEL: Level = Level::Info;
 const MESSAGE: &str = "request";
 
-/// A request's id, among its extensions.
+/// A request's id.
 #[derive(Clone, Debug)]
 pub struct RequestId(HeaderValue);
 

@@ -37,6 +37,15 @@ use super::{
 };
 use crate::http::{forwarded::Client, host::AllowedHosts};
 
+/// Who sent a request, and its id; among the request's extensions.
+#[derive(Clone, Debug)]
+pub struct RequestInfo {
+    /// The id, which the client gets back.
+    pub id: RequestId,
+    /// The client's address and scheme.
+    pub client: Client,
+}
+
 /// The values of the steps.
 #[derive(Clone)]
 pub struct Layers {
@@ -81,7 +90,7 @@ impl Layers {
         // actix answers pipelined requests for as long as they come: other connections get their turn in between.
         consume_budget().await;
         if connection_close::is_closed(&request) {
-            let dropped = connection_close::drop_pipelined(request).await;
+            let dropped = Box::pin(connection_close::drop_pipelined(request)).await;
             return Ok(dropped.map_body(|_, body| Body::untracked(body)));
         }
         let in_flight = idle_timeout::track(&request);
@@ -90,7 +99,7 @@ impl Layers {
         let is_head = request.method() == Method::HEAD;
 
         let (mut response, line) = if health::is_probe(&request) {
-            (self.probe(request).await, None)
+            (Box::pin(self.probe(request)).await, None)
         } else {
             self.drain.record_request();
             let id = RequestId::of(&request, self.request_id_header.as_ref(), &self.client_ip);
@@ -98,8 +107,10 @@ impl Layers {
                 .access_log
                 .as_ref()
                 .map(|log| log.line(&request, &id, client));
-            request.extensions_mut().insert(id.clone());
-            request.extensions_mut().insert(client);
+            request.extensions_mut().insert(RequestInfo {
+                id: id.clone(),
+                client,
+            });
 
             let result = self.respond(request, files, service, client, &id).await;
             if let Some(line) = &mut line {
@@ -135,7 +146,10 @@ impl Layers {
                 let answer = health::respond(&request, &self.drain);
                 let response = request.into_response(answer);
                 match body {
-                    Some(body) => error_pages::fill_error_body(body.finish(response).await),
+                    // In a box, as all that rarely waits: the future of every request would have room for it.
+                    Some(body) => {
+                        error_pages::fill_error_body(Box::pin(body.finish(response)).await)
+                    }
                     None => response,
                 }
             }
@@ -176,7 +190,7 @@ impl Layers {
             None => self.call(request, service, client, id).await?,
         };
         if let Some(body) = body {
-            response = body.finish(response).await;
+            response = Box::pin(body.finish(response)).await;
         }
         Ok(error_pages::fill_error_body(response))
     }

@@ -111,6 +111,9 @@ fn within_limits(head: &RequestHead) -> Result<(), Rejection> {
 /// Whether a path is invalid: broken percent-encoding or an encoded NUL (RFC 3986 §2.1), or segments that climb above the
 /// root (§5.2.4).
 fn is_invalid_path(path: &str) -> bool {
+    if !path.contains('%') && !path.contains("/.") {
+        return false;
+    }
     let mut rest = path.as_bytes();
     while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
         match rest.get(at + 1..at + 3) {

@@ -42,9 +42,14 @@ static PARSED: LazyLock<Vec<(HeaderName, HeaderValue)>> = LazyLock::new(|| {
 
 /// Adds each header that is not there.
 pub fn add(headers: &mut HeaderMap, scheme: Scheme) {
-    let hsts = usize::from(scheme == Scheme::Https);
-    for (name, value) in &PARSED[..SECURITY.len() + hsts] {
-        if !headers.contains_key(name) {
+    let count = SECURITY.len() + usize::from(scheme == Scheme::Https);
+    let ours = &PARSED[..count];
+    // Most responses have none of them: one look at their few headers costs less than a look-up for each of ours.
+    let has_own = headers
+        .keys()
+        .any(|name| ours.iter().any(|(own, _)| own == name));
+    for (name, value) in ours {
+        if !has_own || !headers.contains_key(name) {
             headers.insert(name.clone(), value.clone());
         }
     }

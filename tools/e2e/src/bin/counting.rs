@@ -34,7 +34,7 @@ use berth::{
         access_log::AccessLog, body_limit::BodyLimit, client_ip::ClientIp,
         concurrency_limit::ConcurrencyLimit, drain::Drain, fallback, layers::Layers,
     },
-    nginx::supervisor,
+    nginx::{config, log_relay, supervisor},
     process::{
         probe, sched_batch,
         server::{Options as ServerOptions, Server},
@@ -63,6 +63,8 @@ async fn main() -> ExitCode {
     let done = match asked.as_deref() {
         None | Some("serve") => serve().await,
         Some("bundle") => in_bundle().await,
+        // A child of the bundle: it passes nginx's log on.
+        Some(log_relay::COMMAND) => log_relay::run().map_err(|error| error.to_string()),
         Some("healthcheck") => settings().and_then(|settings| probe::healthcheck(&settings.bind)),
         Some(other) => Err(format!(
             "unknown command {other}: there are serve, bundle and healthcheck"
@@ -155,13 +157,30 @@ async fn in_bundle() -> Result<(), String> {
     let settings = settings()?;
     let _log = log(&settings)?;
     let options = supervisor::Options {
-        bind: settings.bind,
-        allowed_hosts: settings.allowed_hosts.to_string(),
-        drain_time: settings.drain_seconds.into(),
         shutdown_time: settings.shutdown_seconds.into(),
+        nginx: nginx_options(settings),
     };
     let ended = supervisor::run(&options).await;
     ended.map_err(|failure| failure.to_string())
+}
+
+/// As the sample hands them to nginx.
+fn nginx_options(settings: Settings) -> config::Options {
+    config::Options {
+        bind: settings.bind,
+        app: supervisor::SOCKET.parse().ok(),
+        allowed_hosts: settings.allowed_hosts,
+        trusted_proxies: settings.trusted_proxies,
+        client_header: settings.client_header.to_string(),
+        request_id_header: settings.request_id_header.0.map(|it| it.to_string()),
+        static_prefix: settings.static_prefix.as_str().to_owned(),
+        keep_alive: settings.keep_alive.into(),
+        client_timeout: settings.client_timeout.seconds(),
+        drain_time: settings.drain_seconds.into(),
+        max_body: settings.max_body.bytes(),
+        max_requests: settings.max_requests.count(),
+        maintenance: settings.maintenance.0,
+    }
 }
 
 fn routes(app: &mut web::ServiceConfig) {

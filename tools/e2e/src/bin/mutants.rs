@@ -1,8 +1,7 @@
-//! Each line earns its place: takes what tests/mutants.toml names out of a copy of the project, one at a time, and shows
-//! which test notices. Takes long, so that `cargo test` leaves it out; `make mutants-front` runs it.
+//! Each line earns its place: takes what tools/e2e/cases/mutants.toml names out of a copy of the project, one at a time, and shows
+//! which case notices. Takes long; `make mutants` runs it.
 //!
-//! usage: `cargo test --test mutants -- [PART…]`, parts of files, of what is taken out, or of tests
-
+//! usage: `mutants [PART…]`, parts of files, of what is taken out, or of tests
 
 use std::{
     collections::BTreeSet,
@@ -11,8 +10,11 @@ use std::{
     process::{Command, ExitCode, Output, Stdio},
 };
 
-use e2e::{mutants::{Mutant, table}};
-use harness::{root, stack::{docker, run}};
+use e2e::mutants::{Mutant, table};
+use harness::{
+    root,
+    stack::{docker, run},
+};
 
 fn main() -> ExitCode {
     let parts: Vec<String> = env::args().skip(1).collect();
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
         if tried.insert(&mutant.test) {
             let output = cargo_test(&tree, &mutant.test, None);
             let text = text(&output);
-            let passes = output.status.success() && !text.contains("test result: ok. 0 passed");
+            let passes = output.status.success() && !text.contains("\n0 passed, ");
             assert!(
                 passes,
                 "without a mutant, {:?} has to pass:\n{text}",
@@ -79,7 +81,8 @@ fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
     let original = fs::read(&file).unwrap();
     fs::write(&file, mutant.mutated(tree)).unwrap();
     let of_bundle = mutant.test.starts_with("bundle ");
-    let in_image = mutant.file.starts_with("nginx/") || mutant.file == "Dockerfile" || of_bundle;
+    let of_nginx = ["nginx/", "crates/berth/src/nginx/", "Dockerfile"];
+    let in_image = of_bundle || of_nginx.iter().any(|it| mutant.file.starts_with(it));
     let target = if of_bundle { "bundle" } else { "nginx" };
     let image = in_image.then(|| Image::build(tree, target));
     let refusal = image.as_ref().and_then(Image::refusal);
@@ -94,19 +97,37 @@ fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
     killer
 }
 
+/// Builds the app and the proofs, and runs the cases that the mutant names.
 fn cargo_test(tree: &Path, test: &str, image: Option<&Image>) -> Output {
-    let (file, name) = test.split_once(' ').unwrap_or((test, ""));
-    let mut cargo = Command::new(env::var("CARGO").unwrap_or("cargo".into()));
-    cargo
-        .args(["test", "--locked", "--test", file, "--", name])
-        .current_dir(tree)
-        .env("CARGO_TARGET_DIR", tree.join("target"))
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null());
-    if let Some(image) = image {
-        cargo.env(image.variable, &image.id);
+    let (subject, name) = test.split_once(' ').unwrap_or((test, ""));
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = Command::new(env::var("CARGO").unwrap_or("cargo".into()));
+        cargo
+            .args(arguments)
+            .current_dir(tree)
+            .env("RUST_BACKTRACE", "0")
+            .env_remove("CARGO_TARGET_DIR")
+            .stdin(Stdio::null());
+        cargo
+    };
+    let built = cargo(&["build", "--locked"]).output().expect("cargo runs");
+    if !built.status.success() {
+        return built;
     }
-    cargo.output().expect("cargo runs")
+    let mut prove = cargo(&[
+        "run",
+        "--locked",
+        "--manifest-path=tools/Cargo.toml",
+        "--package=e2e",
+        "--",
+        "--only",
+        subject,
+        name,
+    ]);
+    if let Some(image) = image {
+        prove.env(image.variable, &image.id);
+    }
+    prove.output().expect("cargo runs")
 }
 
 fn text(output: &Output) -> String {
@@ -139,7 +160,7 @@ struct Image {
 
 impl Image {
     fn build(tree: &Path, target: &str) -> Self {
-        let bases = run(Command::new("deploy/local/bases.sh").current_dir(root()));
+        let bases = run(Command::new("deploy/local/offline/bases.sh").current_dir(root()));
         let mut build = Command::new("docker");
         build
             .args(["build", "--quiet", "--target", target])
@@ -168,7 +189,7 @@ impl Image {
             "--rm",
             "--network=none",
             "--tmpfs=/tmp",
-            "--entrypoint=/etc/nginx/entrypoint.sh",
+            "--entrypoint=/app",
             &self.id,
             "nginx",
             "-t",

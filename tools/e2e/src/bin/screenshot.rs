@@ -1,17 +1,16 @@
 //! Remakes docs/clock.png: the clock as a browser shows it, in front of three replicas. `make screenshot` runs it.
 
-
 use std::{fs, time::Duration};
 
+use e2e::window::{self, Browser};
 use harness::{Stack, root, solo::wait_at_most};
-use e2e::window::Browser;
 
 /// The bars show as many answers, and the dial a whole minute.
 const UNTIL_FULL: Duration = Duration::from_secs(90);
 
 fn main() {
     if let Some(why) = window::why_none() {
-        panic!("{why}; make them: deploy/local/images.sh && tests/browser/image.sh");
+        panic!("{why}; make them: deploy/local/images.sh && tools/e2e/fixtures/image.sh browser");
     }
     let stack = Stack::start(&[("REPLICAS", "3")]);
     let browser = Browser::start();

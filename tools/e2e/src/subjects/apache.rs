@@ -1,13 +1,19 @@
 //! Apache in nginx's place: replicas that come, go and die, whom the app takes for the client, and how it ends. That the
 //! answers are the same is for `parity` and `service`.
 
-
 use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
 
 use serde_json::Value;
 
-use crate::{load::{Counted, From, Options}};
-use harness::{Stack, container::image, modes::APACHE, solo::wait_for, stack::docker, wire::{self, Reply, get}};
+use crate::load::{Counted, From, Options};
+use harness::{
+    Stack,
+    container::image,
+    modes::APACHE,
+    solo::wait_for,
+    stack::docker,
+    wire::{self, Reply, get},
+};
 
 /// Enough requests for every replica to have its turn.
 const ROUND: usize = 40;

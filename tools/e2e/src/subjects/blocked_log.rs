@@ -1,7 +1,6 @@
 //! A log that takes no lines: its reader has stopped reading, or the disk is full. Requests are answered all the same, by
 //! the app and by nginx.
 
-
 use std::{
     fs::File,
     io::{BufRead, BufReader, PipeReader, pipe},
@@ -10,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Stack, solo::{Running, app_command, wait_for}, wire};
+use harness::{
+    Stack,
+    solo::{Running, app_command, wait_for},
+    wire,
+};
 use rustix::fs::{OFlags, fcntl_setfl};
 
 /// Requests whose lines fill the pipe (64 KiB), and after it what may wait in memory, more than twice over.

@@ -1,21 +1,24 @@
 //! The site's pages as a real browser shows them, through nginx: clean, legible, by keyboard, on a phone; and the clock
 //! while replicas come and go.
 
-
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    thread,
+    fs, thread,
     time::Duration,
 };
 
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::{stubs::folder};
 use crate::run::Batch;
-use harness::{skip, Solo, Stack, solo::{wait_at_most, wait_for}, stack::docker, wire::get};
+use crate::stubs::folder;
 use crate::window::{self, Browser};
+use harness::{
+    Solo, Stack, skip,
+    solo::{wait_at_most, wait_for},
+    stack::docker,
+    wire::get,
+};
 
 /// The site's pages.
 const PAGES: [&str; 2] = ["/clock.html", "/about.html"];
@@ -93,7 +96,8 @@ struct Contrasts {
 }
 
 fn contrasts(browser: &Browser) -> Contrasts {
-    serde_json::from_value(browser.run(include_str!("../../fixtures/browser/contrasts.js"))).unwrap()
+    serde_json::from_value(browser.run(include_str!("../../fixtures/browser/contrasts.js")))
+        .unwrap()
 }
 
 /// 320 pixels are what WCAG 2.2, 1.4.10 asks for.

@@ -1,6 +1,5 @@
 //! What a build of the images does again, and what it keeps.
 
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -13,7 +12,11 @@ use std::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use harness::{container::{Container, image}, root, stack::{self, docker}};
+use harness::{
+    container::{Container, image},
+    root,
+    stack::{self, docker},
+};
 
 /// A copy of the project, as far as a build can see it.
 fn copy() -> TempDir {
@@ -36,7 +39,7 @@ fn build(folder: &Path, options: &[&str]) -> String {
     // Two at once would only wait for each other's compiler.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let bases = stack::run(Command::new("deploy/local/bases.sh").current_dir(root()));
+    let bases = stack::run(Command::new("deploy/local/offline/bases.sh").current_dir(root()));
     let builder = docker(&["context", "inspect", "--format", "{{.Name}}"]);
     let mut build = Command::new("docker");
     build.args(["buildx", "build", "--builder", builder.trim()]);

@@ -1,6 +1,5 @@
 //! The bundle: nginx and the app in one container, from its start to its end, whoever ends it.
 
-
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
@@ -13,8 +12,16 @@ use std::{
 use app::settings::VARIABLES;
 use serde_json::{Value, json};
 
-use crate::{load::{self, Options, Process, Report}};
-use harness::{Bundle, bundle::BARE, container::{Container, bundle_image, image}, in_flight::{InFlight, wait_until_refused}, solo::{Outcome, wait_for}, stack::{self, docker}, wire::{self, PATIENCE}};
+use crate::load::{self, Options, Process, Report};
+use harness::{
+    Bundle,
+    bundle::BARE,
+    container::{Container, bundle_image, image},
+    in_flight::{InFlight, wait_until_refused},
+    solo::{Outcome, wait_for},
+    stack::{self, docker},
+    wire::{self, PATIENCE},
+};
 
 /// A time that no test lives to see the end of.
 const LONG: &str = "--env=DRAIN_SECONDS=3600";
@@ -24,7 +31,7 @@ fn refused(options: &[&str]) -> (i32, String) {
     let bundle = Container::run(options, &bundle_image(), &[]);
     let code = wait_for(|| bundle.exit_code());
     let Outcome { stdout, stderr, .. } = bundle.log();
-    (code, stdout + &stderr)
+    (code, format!("{stdout}{stderr}"))
 }
 
 fn the_image_says_how_it_runs() {

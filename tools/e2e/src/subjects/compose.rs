@@ -1,12 +1,17 @@
 //! docker-compose.yml as users run it: hardened containers, limits, scaling, settings that reach both services.
 
-
 use std::{collections::BTreeSet, process::Command};
 
 use app::settings::VARIABLES;
 use serde_json::{Value, json};
 
-use harness::{Solo, Stack, container::image, solo::wait_for, stack::{self, docker, run}, wire::get};
+use harness::{
+    Solo, Stack,
+    container::image,
+    solo::wait_for,
+    stack::{self, docker, run},
+    wire::get,
+};
 
 /// Enough requests for every replica to have its turn.
 const ROUND: usize = 20;
@@ -195,9 +200,7 @@ fn the_root_is_read_only(stack: &Stack) {
 
 fn a_stop_has_time_to_drain(stack: &Stack) {
     let default = |name: &str| -> f64 {
-        let variable = VARIABLES
-            .iter()
-            .find(|variable| variable.name == name);
+        let variable = VARIABLES.iter().find(|variable| variable.name == name);
         variable.unwrap().default.parse().unwrap()
     };
     let needed = default("DRAIN_SECONDS") + default("SHUTDOWN_SECONDS") + 2.0;

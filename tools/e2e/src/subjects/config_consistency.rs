@@ -1,17 +1,17 @@
 //! Numbers and names that stand in two places and depend on each other.
 
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
-use std::{collections::BTreeSet, fs, process::Command};
-
+use crate::mutants;
 use app::settings::VARIABLES;
 use berth::{
-    http::{forwarded::PRIVATE, health_paths},
+    http::health_paths,
     middleware::request_validation,
+    nginx::{self, error_page_files},
     process::shutdown,
     settings::relations::NGINX_IDLE_TIMEOUT,
 };
-use crate::{mutants};
-use harness::{root};
+use harness::root;
 use regex::Regex;
 
 /// A file of the project.
@@ -52,7 +52,11 @@ fn nginx_and_the_app_alone_have_the_same_limits() {
     let line = bytes(directive(&limits, "large_client_header_buffers"));
     assert_eq!(line, request_validation::MAX_LINE, "bytes of a line");
     let headers = directive(&limits, "max_headers");
-    assert_eq!(headers, request_validation::MAX_HEADERS.to_string(), "header lines");
+    assert_eq!(
+        headers,
+        request_validation::MAX_HEADERS.to_string(),
+        "header lines"
+    );
 }
 
 fn nginx_has_room_for_ten_thousand_idle_clients_beside_the_requests() {
@@ -82,37 +86,23 @@ fn nginx_lets_an_idle_connection_go_before_the_app_does() {
     assert!(idle < default("KEEP_ALIVE"), "nginx keeps it for {idle} s");
 }
 
-fn private_addresses_are_the_same_for_nginx_and_the_app() {
-    let entrypoint = text("nginx/entrypoint.sh");
-    let list = Regex::new("(?m)^private='(.*)'$").unwrap();
-    let [list] = list.captures(&entrypoint).expect("a list").extract().1;
-    assert!(list.split("\\n").eq(PRIVATE), "{list}");
+/// Seconds until nginx has asked the resolver again.
+fn resolve_interval() -> f64 {
+    nginx::config::RESOLVE_INTERVAL.as_secs_f64()
 }
-
-/// nginx asks the resolver anew one second after the answer's lifetime of `valid=1s`.
-const RESOLVE: f64 = 2.0;
 
 fn nginx_knows_new_replicas_before_an_old_one_stops_listening() {
-    let entrypoint = text("nginx/entrypoint.sh");
-    assert!(
-        entrypoint.contains("list \" valid=1s;\""),
-        "RESOLVE has changed"
-    );
-    assert!(default("DRAIN_SECONDS") > RESOLVE);
+    assert!(default("DRAIN_SECONDS") > resolve_interval());
 }
 
-/// For how long entrypoint.sh takes a replica out of turn; nginx counts whole seconds, and so up to one more.
+/// For how long nginx takes a replica out of turn; it counts whole seconds, and so up to one more.
 fn out_of_turn() -> f64 {
-    let entrypoint = text("nginx/entrypoint.sh");
-    assert!(
-        entrypoint.contains(r#"fail_timeout=" int(drain + 0.999) + 2 "s;""#),
-        "out_of_turn() has changed"
-    );
-    default("DRAIN_SECONDS").ceil() + 2.0
+    let drain = Duration::from_secs_f64(default("DRAIN_SECONDS"));
+    nginx::config::fail_timeout(drain).as_secs_f64()
 }
 
 fn a_replica_that_has_stopped_is_forgotten_before_its_turn_comes_again() {
-    assert!(out_of_turn() > default("DRAIN_SECONDS") + RESOLVE);
+    assert!(out_of_turn() > default("DRAIN_SECONDS") + resolve_interval());
 }
 
 fn a_replica_that_failed_is_back_before_those_that_drain_stop_listening() {
@@ -148,22 +138,27 @@ fn nginx_knows_the_health_paths() {
     let paths = health_paths::LIVE.into_iter().chain([health_paths::READY]);
     let owned: BTreeSet<_> = paths.map(str::to_owned).collect();
 
-    let site = text("nginx/conf.d/site.conf");
+    let site = text("nginx/conf.d/static_files.conf");
     let alternatives = Regex::new(r#""~\^11 /\(\?:([^)]*)\)\(\?:\\\?\|\$\)" "";"#).unwrap();
     assert_eq!(paths_of(&alternatives, &site), owned, "no files");
 
     let logging = text("nginx/conf.d/logging.conf");
-    let alternatives = Regex::new(r#"/\(\?:([^)]*)\)\[ \?\]" 0;"#).unwrap();
+    let alternatives = Regex::new(r#"/\(\?:([^)]*)\)\[ \?\]" 1;"#).unwrap();
     assert_eq!(paths_of(&alternatives, &logging), owned, "not logged");
 
+    // The images ask by the app's own code.
     let dockerfile = text("Dockerfile");
-    let probe = Regex::new(r#""http://127.0.0.1:8080(/\S*)"\]"#).unwrap();
-    let [probe] = probe
-        .captures(&dockerfile)
-        .expect("nginx's HEALTHCHECK")
-        .extract()
-        .1;
-    assert_eq!(probe, health_paths::READY, "nginx's HEALTHCHECK");
+    let probes = dockerfile
+        .lines()
+        .filter(|line| line.starts_with("HEALTHCHECK "))
+        .collect::<Vec<_>>();
+    assert_eq!(probes.len(), 3, "app, nginx and bundle, apache: {probes:?}");
+    for probe in probes {
+        assert!(
+            probe.ends_with(r#" CMD ["/app", "healthcheck"]"#),
+            "{probe}"
+        );
+    }
 }
 
 fn base_images_are_named_in_the_dockerfile_alone() {
@@ -215,9 +210,11 @@ fn every_place_names_the_same_rust() {
         text("Dockerfile").contains(&image),
         "the Dockerfile has no {image}…"
     );
-    for file in ["Cargo.toml", "deploy/site/Cargo.toml"] {
+    for file in ["Cargo.toml", "tools/Cargo.toml"] {
         let manifest: toml::Table = text(file).parse().unwrap();
-        let oldest = manifest["package"]["rust-version"].as_str().unwrap();
+        let oldest = manifest["workspace"]["package"]["rust-version"]
+            .as_str()
+            .unwrap();
         assert!(
             channel.starts_with(&format!("{oldest}.")),
             "rust-version is {oldest} in {file}, the toolchain {channel}"
@@ -264,12 +261,32 @@ fn what_keeps_requests_from_being_lost_is_among_the_mutants() {
     }
 }
 
+fn nginx_has_a_page_for_each_error_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    error_page_files::write(folder.path()).unwrap();
+    let statuses = Regex::new(r"error_page ((?:\d{3} )+)(?:=(\d{3}) )?/\.\./error_page;").unwrap();
+    let mut count = 0;
+    for file in ["nginx/conf.d/server.conf", "nginx/error_pages.conf"] {
+        for line in statuses.captures_iter(&text(file)) {
+            let becomes = line.get(2).unwrap_or(line.get(1).unwrap()).as_str();
+            for status in becomes.split_whitespace() {
+                for kind in ["html", "txt"] {
+                    let file = folder.path().join(format!("error_pages/{status}.{kind}"));
+                    assert!(file.is_file(), "no {}", file.display());
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count >= 12, "{count} were found in nginx/");
+}
+
 harness::trials![
+    nginx_has_a_page_for_each_error_of_its_own,
     nginx_and_the_app_alone_have_the_same_limits,
     nginx_has_room_for_ten_thousand_idle_clients_beside_the_requests,
     the_app_alone_has_room_for_ten_thousand_idle_clients_beside_the_requests,
     nginx_lets_an_idle_connection_go_before_the_app_does,
-    private_addresses_are_the_same_for_nginx_and_the_app,
     nginx_knows_new_replicas_before_an_old_one_stops_listening,
     a_replica_that_has_stopped_is_forgotten_before_its_turn_comes_again,
     a_replica_that_failed_is_back_before_those_that_drain_stop_listening,

@@ -1,6 +1,5 @@
 //! The app without file descriptors: nobody is left waiting, and it goes on when there are some again.
 
-
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
@@ -60,6 +59,4 @@ fn whoever_cannot_be_accepted_is_hung_up_on() {
     assert_eq!(wire::get(app.address, "/", "localhost").status, 200);
 }
 
-harness::trials![
-    whoever_cannot_be_accepted_is_hung_up_on,
-];
+harness::trials![whoever_cannot_be_accepted_is_hung_up_on,];

@@ -1,7 +1,6 @@
 //! The sample service answers the same on each level: the programs in examples/ and Berth itself, asked what the contract
 //! says of the service alone.
 
-
 use std::{
     env,
     net::SocketAddr,
@@ -13,7 +12,14 @@ use std::{
 use libtest_mimic::Failed;
 
 use crate::run::Batch;
-use harness::{skip, Solo, contract::{self, Question}, root, solo::FREE, stack::run, wire::exchange};
+use harness::{
+    Solo,
+    contract::{self, Question},
+    root, skip,
+    solo::FREE,
+    stack::run,
+    wire::exchange,
+};
 
 /// Groups of the contract that are about what only Berth does.
 const ONLY_BERTH: [&str; 3] = [

@@ -4,7 +4,6 @@
 //! and when it is well it gets some again within 10 s. No GET is lost. With `LOSSLESS=full` a failure lasts longer.
 //! The table at the end says what was measured.
 
-
 use std::{
     env,
     fmt::Write,
@@ -15,9 +14,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{dns::{Dns, Server}, load::{Counted, From, Loss, Options, Report, Answered}};
 use crate::run::Batch;
-use harness::{skip, stall::TOLERANCE, modes::{STACK, why_not}, solo::wait_for, stack::{docker, run}, wire};
+use crate::{
+    dns::{Dns, Server},
+    load::{Answered, Counted, From, Loss, Options, Report},
+};
+use harness::{
+    modes::{STACK, why_not},
+    skip,
+    solo::wait_for,
+    stack::{docker, run},
+    stall::TOLERANCE,
+    wire,
+};
 use libtest_mimic::Failed;
 
 /// After so long a failure must have been noticed.

@@ -1,13 +1,16 @@
 //! Probes: what the health paths answer, whoever asks and however; and `app healthcheck`, which asks them.
 
-
 use std::{
     net::{Ipv4Addr, TcpListener},
     process::Stdio,
     thread,
 };
 
-use harness::{Solo, solo::{Running, app_command, outcome, wait_for}, wire::{self, Reply}};
+use harness::{
+    Solo,
+    solo::{Running, app_command, outcome, wait_for},
+    wire::{self, Reply},
+};
 
 const PATHS: [&str; 4] = ["/health/live", "/health/ready", "/up", "/ping"];
 /// Longer than any test: what ends this drain is the end of the test.

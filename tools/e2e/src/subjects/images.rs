@@ -1,6 +1,5 @@
 //! The images themselves, as `make up` makes them: what is in them, and how they run by hand.
 
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -13,8 +12,13 @@ use std::{
 use chrono::{NaiveDateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::{site};
-use harness::{container::{Container, image, nginx_image}, root, solo::wait_for, wire::get};
+use crate::site;
+use harness::{
+    container::{Container, image, nginx_image},
+    root,
+    solo::wait_for,
+    wire::get,
+};
 
 /// As bare as a container can be: a user that the image does not know, nothing writable, no right, no network.
 const BARE: &[&str] = &[

@@ -1,7 +1,6 @@
 //! Kamal itself, by the commands of deploy/kamal/README.md, with a server and a registry that are here. The server is a
 //! container with sshd, its engine is this machine's. Only kamal-proxy is missing, so the app is asked directly.
 
-
 use std::{
     fs,
     process::{Command, Stdio},
@@ -9,7 +8,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use harness::{container::Container, root, solo::wait_for, stack::{docker, works}, wire::get};
+use harness::{
+    container::Container,
+    root,
+    solo::wait_for,
+    stack::{docker, works},
+    wire::get,
+};
 
 const KAMAL: &str = "berth-test-kamal";
 const FILE: &str = "deploy/kamal/deploy.yml";
@@ -121,7 +126,10 @@ struct Scene {
 
 impl Scene {
     fn set() -> Self {
-        needed("berth-test-registry", "tools/e2e/fixtures/image.sh registry");
+        needed(
+            "berth-test-registry",
+            "tools/e2e/fixtures/image.sh registry",
+        );
         let service = format!("berth-test-{}-kamal", std::process::id());
         let options = [
             "--read-only",

@@ -1,10 +1,13 @@
 //! What the app and nginx log, and whom they take the client for. Every line is parsed, whatever a client sends.
 
-
 use std::{net::SocketAddr, process::Command};
 
-use crate::{load::{counting_folder, program}};
-use harness::{Solo, Stack, solo::{FREE, wait_for}, wire::{self, Reply}};
+use crate::load::{counting_folder, program};
+use harness::{
+    Solo, Stack,
+    solo::{FREE, wait_for},
+    wire::{self, Reply},
+};
 use serde_json::Value;
 
 /// Targets and header values that would break a line or a terminal if they were copied as they are.

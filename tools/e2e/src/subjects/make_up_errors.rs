@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::{env, fs, thread};
 
+use harness::root as root_folder;
 use tempfile::TempDir;
 
 const PROJECT: &str = "berth-machine";
@@ -34,7 +35,7 @@ impl Machine {
     fn script(&self, name: &str) -> Command {
         self.command(&[
             "bash",
-            &format!("{}/deploy/local/{name}", env!("CARGO_MANIFEST_DIR")),
+            &format!("{}/deploy/local/{name}", root_folder().display()),
         ])
     }
 
@@ -78,21 +79,24 @@ impl Machine {
 
     /// A copy of the project whose base images nobody has, pulled or made.
     fn without_bases(&self) -> PathBuf {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let from = root_folder();
         let copy = self.path("project");
-        fs::create_dir_all(copy.join("deploy/local")).unwrap();
-        for script in fs::read_dir(from.join("deploy/local")).unwrap().flatten() {
-            let text = fs::read_to_string(script.path())
-                .unwrap()
-                .replace("berth-base/", "berth-nobody/");
-            fs::write(copy.join("deploy/local").join(script.file_name()), text).unwrap();
+        for folder in ["deploy/local", "deploy/local/offline"] {
+            fs::create_dir_all(copy.join(folder)).unwrap();
+            let entries = fs::read_dir(from.join(folder)).unwrap().flatten();
+            for script in entries.filter(|it| it.path().is_file()) {
+                let text = fs::read_to_string(script.path())
+                    .unwrap()
+                    .replace("berth-base/", "berth-nobody/");
+                fs::write(copy.join(folder).join(script.file_name()), text).unwrap();
+            }
         }
         fs::write(
             copy.join("Dockerfile"),
             "ARG RUST_IMAGE=127.0.0.1:9/rust:0\nARG NGINX_IMAGE=127.0.0.1:9/nginx:0\n",
         )
         .unwrap();
-        copy.join("deploy/local/bases.sh")
+        copy.join("deploy/local/offline/bases.sh")
     }
 
     /// The script fails, with one message that holds all of this, and leaves nothing.
@@ -393,7 +397,7 @@ fn neither_registry_nor_mirror() {
             .env("DEBIAN_MIRROR", NO_MIRROR),
         &[
             "No registry gives 127.0.0.1:9/rust:0",
-            "no stand-in can be made",
+            "no Debian base image can be made",
             "docker load",
             "RUST_IMAGE=… NGINX_IMAGE=…",
         ],
@@ -417,7 +421,7 @@ fn no_registry_where_one_is_demanded() {
 fn bases_from_nowhere() {
     let machine = Machine::new();
     machine.refuses(
-        machine.script("bases.sh").env("BASES", "nonsense"),
+        machine.script("offline/bases.sh").env("BASES", "nonsense"),
         &["BASES=nonsense", "auto, pull, local"],
     );
 }
@@ -429,7 +433,7 @@ fn what_is_there_needs_no_network() {
         stdout,
         stderr,
     } = machine
-        .script("bases.sh")
+        .script("offline/bases.sh")
         .env("DEBIAN_MIRROR", NO_MIRROR)
         .output()
         .unwrap();
@@ -467,7 +471,7 @@ fn plugins_are_fetched_where_they_are_missing() {
     let machine = Machine::new();
     let folder = machine.no_plugins();
     let output = machine
-        .script("plugins.sh")
+        .script("offline/plugins.sh")
         .env("DOCKER_CONFIG", &folder)
         .output()
         .unwrap();
@@ -491,7 +495,7 @@ fn plugins_are_fetched_where_they_are_missing() {
         );
     }
     let again = machine
-        .script("plugins.sh")
+        .script("offline/plugins.sh")
         .env("DOCKER_CONFIG", &folder)
         .output()
         .unwrap();
@@ -563,9 +567,11 @@ fn a_stand_in_is_made_and_trusts_what_this_machine_trusts() {
 }
 
 fn plain_make_lists_the_targets() {
-    let makefile = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Makefile")).unwrap();
+    let makefile = fs::read_to_string(root_folder().join("Makefile")).unwrap();
     let output = Command::new("make")
-        .args(["-C", env!("CARGO_MANIFEST_DIR"), "--no-print-directory"])
+        .arg("-C")
+        .arg(root_folder())
+        .arg("--no-print-directory")
         .output()
         .unwrap();
     let listed = text(&output.stdout);
@@ -577,7 +583,7 @@ fn plain_make_lists_the_targets() {
         assert!(
             listed
                 .lines()
-                .any(|line| line.starts_with(&format!("make {target} "))),
+                .any(|line| line.trim_start().starts_with(&format!("make {target} "))),
             "{target} is not in:\n{listed}"
         );
     }
@@ -587,9 +593,9 @@ fn every_script_tells_its_usage() {
     let machine = Machine::new();
     for script in [
         "preflight.sh",
-        "plugins.sh",
+        "offline/plugins.sh",
         "port.sh",
-        "bases.sh",
+        "offline/bases.sh",
         "images.sh",
         "up.sh",
         "down.sh",

@@ -1,6 +1,5 @@
 //! Requests that nobody should send, and what comes of them: `cases/malformed_requests.toml`, in each mode.
 
-
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -11,7 +10,12 @@ use regex::Regex;
 use serde::Deserialize;
 
 use crate::run::Batch;
-use harness::{modes::{self, Case, Mode, Modes}, solo::wait_for, text, wire::{self, Exchange, Reply}};
+use harness::{
+    modes::{self, Case, Mode, Modes},
+    solo::wait_for,
+    text,
+    wire::{self, Exchange, Reply},
+};
 
 /// A whole request that must never be taken for one.
 const NEXT: &str = r"GET /SMUGGLED HTTP/1.1\r\nHost: localhost\r\n\r\n";

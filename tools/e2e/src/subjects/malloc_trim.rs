@@ -1,6 +1,5 @@
 //! What a load has taken of the app's memory goes back to the system.
 
-
 use std::{
     fs,
     io::{Read, Write},
@@ -39,6 +38,4 @@ fn what_connections_took_is_given_back() {
     wait_for(|| (taken(&app) < before + more / 4).then_some(()));
 }
 
-harness::trials![
-    what_connections_took_is_given_back,
-];
+harness::trials![what_connections_took_is_given_back,];

@@ -1,6 +1,5 @@
 //! nginx alone: what it tells the app, what it serves by itself, and how long it waits for a slow client.
 
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -12,8 +11,13 @@ use std::{
     time::Duration,
 };
 
-use crate::{stubs::{folder, front}};
-use harness::{container::{Container, nginx_image}, solo::wait_for, stack::docker, wire::{self, PATIENCE}};
+use crate::stubs::{folder, front};
+use harness::{
+    container::{Container, nginx_image},
+    solo::wait_for,
+    stack::docker,
+    wire::{self, PATIENCE},
+};
 
 /// In the app's place: another nginx, which answers with what it was told.
 const ECHO: &str = r#"

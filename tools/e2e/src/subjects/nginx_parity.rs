@@ -2,7 +2,6 @@
 //!
 //! What a row says must hold in each mode, and every header must be what the app alone answers.
 
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -10,10 +9,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use crate::run::Batch;
 use actix_web::http::StatusCode;
 use berth::middleware::{error_pages::Page, security_headers::SECURITY};
-use crate::run::Batch;
-use harness::{fixture::{Entry, Fixture}, modes::{self, Case, Mode, Modes}, text, wire::{self, Reply}};
+use harness::{
+    fixture::{Entry, Fixture},
+    modes::{self, Case, Mode, Modes},
+    text,
+    wire::{self, Reply},
+};
 use libtest_mimic::Failed;
 use regex::{Captures, Regex};
 use serde::Deserialize;

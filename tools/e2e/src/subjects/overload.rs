@@ -1,7 +1,6 @@
 //! Ten times what the replicas can do, and ten thousand connections: what is too much is refused quickly, probes are
 //! answered, and right afterwards everything is as before.
 
-
 use std::{
     net::{SocketAddr, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
@@ -9,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{load::{Counted, From, Options}};
+use crate::load::{Counted, From, Options};
 use harness::{SetOnDrop, stack::docker, wire};
 use rustix::process::{Resource, getrlimit, setrlimit};
 

@@ -1,10 +1,9 @@
 //! What the obvious alternative loses: a plain nginx before the same replicas, and `docker compose up` for a new version.
 //! It shows what Berth is for, and that the load notices a loss.
 
-
 use std::{sync::Mutex, thread, time::Duration};
 
-use crate::{load::{Counted, From, Options, Report, image}};
+use crate::load::{Counted, From, Options, Report, image};
 
 /// One stack at a time: two under load would measure each other.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -49,8 +48,4 @@ fn a_kill() {
     });
 }
 
-harness::trials![
-    scaling,
-    a_new_version,
-    a_kill,
-];
+harness::trials![scaling, a_new_version, a_kill,];

@@ -1,19 +1,12 @@
 //! The platforms' files: each is held to what it may say, to the others, and to its contract; and the checks bite.
 
-
-
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    path::PathBuf,
-    process::Command,
-};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
 
 use app::settings::{Settings, VARIABLES};
 use berth::http::host::Authority;
 use serde_json::{Value, json};
 
-use harness::{root};
+use harness::root;
 use platform_check::{
     contract::{Contract, Fact, platforms},
     document::{self, Document, Place},
@@ -215,7 +208,7 @@ fn a_misspelt_key_is_noticed_and_the_right_one_named() {
             top.insert(format!("{key}z"), value);
             let found = rules::findings(contract, &documents);
             let noticed = found.iter().any(|it| {
-                it.fault == "no such key is known" && it.remedy.contains(&format!("mean {key}"))
+                it.fault == "this key is unknown" && it.remedy.contains(&format!("mean {key}"))
             });
             assert!(
                 noticed,
@@ -256,17 +249,17 @@ fn each_variable_that_would_have_a_deploy_fail_is_noticed_with_what_to_do() {
     let (_, contract, documents) = all().into_iter().find(|(name, ..)| name == "fly").unwrap();
     #[rustfmt::skip] // a table
     let cases = [
-        ("BIND", "127.0.0.1:8080", "where no router can reach it", "Leave BIND out"),
-        ("BIND", "unix:/tmp/socket", "PORT is ignored", "Leave BIND out"),
-        ("PORT", "9000", "listen on port 9000, and Fly.io looks at 8080", "Set PORT to 8080"),
-        ("PORT", "http", "PORT=\"http\": not a port", "Mend"),
-        ("KEEP_ALIVE", "60", "keeps idle connections for 60 s", "Set KEEP_ALIVE to more than 60"),
-        ("DRAIN_SECONDS", "60", "67 s to stop, and is killed after 30 s", "Lower DRAIN_SECONDS"),
+        ("BIND", "127.0.0.1:8080", "which no router can reach", "Remove BIND"),
+        ("BIND", "unix:/tmp/socket", "ignores PORT", "Remove BIND"),
+        ("PORT", "9000", "listen on port 9000, but Fly.io uses 8080", "Set PORT to 8080"),
+        ("PORT", "http", "PORT=\"http\": not a port", "Correct"),
+        ("KEEP_ALIVE", "60", "but the app for 60 s", "Set KEEP_ALIVE to more than 60"),
+        ("DRAIN_SECONDS", "60", "67 s to stop, but is killed after 30 s", "Lower DRAIN_SECONDS"),
         ("TRUSTED_PROXIES", "203.0.113.1", "is not trusted", "Set TRUSTED_PROXIES to private"),
-        ("CLIENT_HEADER", "X-Forwarded-For", "does not name the client", "Fly-Client-IP"),
-        ("REQUEST_ID_HEADER", "X-Request-Id", "a client could choose it", "REQUEST_ID_HEADER to none"),
+        ("CLIENT_HEADER", "X-Forwarded-For", "no client address on this platform", "Fly-Client-IP"),
+        ("REQUEST_ID_HEADER", "X-Request-Id", "a client could choose them", "REQUEST_ID_HEADER to none"),
         ("LOG_FORMAT", "text", "the log is text", "Set LOG_FORMAT to json"),
-        ("LOG_FORMATT", "json", "did you mean LOG_FORMAT?", "Mend"),
+        ("LOG_FORMATT", "json", "did you mean LOG_FORMAT?", "Correct"),
         ("FLY_APP_NAME", "another", "berth-example.fly.dev is not allowed", "Set ALLOWED_HOSTS to berth-example.fly.dev"),
     ];
     for (variable, value, fault, remedy) in cases {
@@ -450,7 +443,15 @@ fn herokus_app_json_is_not_dokkus() {
 fn check(arguments: &[&str], image: &str) -> (Option<i32>, String) {
     let cargo = env::var("CARGO").unwrap_or("cargo".into());
     let told = Command::new(cargo)
-        .args(["run", "--quiet", "--locked", "--example", "check", "--"])
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--manifest-path=tools/Cargo.toml",
+            "-p",
+            "platform-check",
+            "--",
+        ])
         .args(arguments)
         .current_dir(root())
         .env("IMAGE", image)
@@ -500,15 +501,15 @@ fn make_check_names_what_is_to_be_replaced_and_what_it_did_not_look_at() {
     let (code, said) = check(&["fly"], "berth-test-no-such-image");
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("fly.toml: app: \"berth-example\" is the sample's\n    Put in your own name"),
+        said.contains("fly.toml: app: \"berth-example\" is the sample's\n    Write your own name"),
         "{said}"
     );
     assert!(
-        said.contains("not looked at: the image berth-test-no-such-image: "),
+        said.contains("not checked: the image berth-test-no-such-image: "),
         "{said}"
     );
     let (_, said) = check(&["fly"], "berth-app");
-    let looked = |line: &str| line == "looked at: the image berth-app";
+    let looked = |line: &str| line == "checked: the image berth-app";
     assert!(said.lines().any(looked), "{said}");
     for arguments in [&["nowhere"][..], &[]] {
         let (code, said) = check(arguments, "");

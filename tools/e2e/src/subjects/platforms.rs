@@ -3,8 +3,6 @@
 //! The test is the router: it has the router's address, and sends what the router would. Only Linux lets it reach a
 //! container's own address.
 
-
-
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
@@ -21,7 +19,14 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::run::Batch;
-use harness::{skip, container::Container, modes::why_not, root, solo::{wait_at_most, wait_for}, stack::docker, wire};
+use harness::{
+    container::Container,
+    modes::why_not,
+    root, skip,
+    solo::{wait_at_most, wait_for},
+    stack::docker,
+    wire,
+};
 use platform_check::{
     contract::{Contract, Probe, Router, platforms},
     image,

@@ -1,6 +1,5 @@
 //! `make push`: what arrives in a registry and runs from there, and what is said when nothing arrives.
 
-
 use std::{
     collections::BTreeSet,
     env, fs,
@@ -13,7 +12,13 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use harness::{container::{Container, image}, root, solo::wait_for, stack::{docker, run, works}, wire::{Reply, get}};
+use harness::{
+    container::{Container, image},
+    root,
+    solo::wait_for,
+    stack::{docker, run, works},
+    wire::{Reply, get},
+};
 
 /// Of the commit that is pushed: 2025-06-15 15:06:40, which no file has by itself.
 const COMMITTED: u64 = 1_750_000_000;

@@ -1,7 +1,6 @@
 //! The README's commands, run as it says, and what it says one should see. Only the project's name and the port are the
 //! test's own.
 
-
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, TcpListener},
@@ -102,7 +101,10 @@ fn plain_make_lists_the_commands() {
     let reader = Reader::new();
     let list = run(&mut reader.command("make"));
     for command in ["make up", "make down", "make test", "make clean"] {
-        let line = list.lines().find(|line| line.starts_with(command));
+        let line = list
+            .lines()
+            .map(str::trim_start)
+            .find(|line| line.starts_with(command));
         assert!(
             line.is_some_and(|line| line.len() > 20),
             "{command}: {list}"
@@ -110,7 +112,4 @@ fn plain_make_lists_the_commands() {
     }
 }
 
-harness::trials![
-    what_it_says_is_what_one_sees,
-    plain_make_lists_the_commands,
-];
+harness::trials![what_it_says_is_what_one_sees, plain_make_lists_the_commands,];

@@ -1,13 +1,12 @@
 //! Which requests nginx sends to a replica, which it sends once more, and what it says of the others. Its replicas are
 //! stubs, so that each loss that a directive prevents happens every time.
 
-
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-use crate::{stubs::{Staged, ask, front}};
+use crate::stubs::{Staged, ask, front};
 use harness::{solo::wait_for, stack::docker, wire::PATIENCE};
 
 /// For tests in which a replica hangs: the same relations as with nginx's own times, but sooner.
@@ -255,11 +254,7 @@ fn a_replica_that_is_not_ready_is_left_alone_for_a_while() {
                 begun.elapsed()
             );
         }
-        assert_eq!(
-            stage.stubs[0].had("GET /health/ready"),
-            1,
-            "{act}: probes"
-        );
+        assert_eq!(stage.stubs[0].had("GET /health/ready"), 1, "{act}: probes");
         // The rest of a default drain would be longer.
         (0..ROUND).for_each(|_| assert_eq!(stage.get("/while").status, 200, "{act}"));
         assert_eq!(stage.stubs[0].had("GET /while"), 0, "{act}");

@@ -1,7 +1,6 @@
 //! `deploy/compose/rollout`: new replicas in place of old ones, on a running stack, without losing a request; and what
 //! is left when it fails or is interrupted.
 
-
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Read, Write},
@@ -13,7 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{SetOnDrop, Stack, container::image, solo::{wait_at_most, wait_for}, stack::{docker, run}, wire::{exchange, get}};
+use harness::{
+    SetOnDrop, Stack,
+    container::image,
+    solo::{wait_at_most, wait_for},
+    stack::{docker, run},
+    wire::{exchange, get},
+};
 
 /// How long a rollout may take here before the test calls it a hang.
 const PATIENCE: Duration = Duration::from_secs(120);

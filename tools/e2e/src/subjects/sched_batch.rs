@@ -1,9 +1,14 @@
 //! nginx and the app take turns where they share a machine, and only there (src/turns.rs).
 
-
 use std::fs;
 
-use harness::{Solo, bundle::Bundle, container::{Container, nginx_image}, solo::wait_for, stack::docker};
+use harness::{
+    Solo,
+    bundle::Bundle,
+    container::{Container, nginx_image},
+    solo::wait_for,
+    stack::docker,
+};
 
 /// `SCHED_OTHER` and `SCHED_BATCH` of sched(7).
 const ORDINARY: &str = "0";

@@ -1,6 +1,5 @@
 //! Static files beside what the subject nginx_parity asks: edits, files that can't be had, large ones.
 
-
 use std::{
     fs,
     io::{Read, Write},
@@ -12,7 +11,14 @@ use std::{
     time::Duration,
 };
 
-use harness::{Solo, Stack, container::nginx_image, fixture::{Entry, Fixture}, solo::wait_for, stack::run, wire};
+use harness::{
+    Solo, Stack,
+    container::nginx_image,
+    fixture::{Entry, Fixture},
+    solo::wait_for,
+    stack::run,
+    wire,
+};
 use tempfile::TempDir;
 
 fn site(files: &[&str]) -> TempDir {
@@ -157,7 +163,10 @@ fn a_prefix_gives_the_files_a_namespace_of_their_own() {
 fn a_large_answer_waits_in_the_replica_and_not_in_nginx() {
     let site = Fixture::new(&[Entry::of("large.bin", "{0123456789abcdef*3276800}")]);
     let stack = Stack::start(&[
-        ("COMPOSE_FILE", "docker-compose.yml:tools/e2e/fixtures/site.yml"),
+        (
+            "COMPOSE_FILE",
+            "docker-compose.yml:tools/e2e/fixtures/site.yml",
+        ),
         ("NGINX_UNDER_TEST", &nginx_image()),
         ("SITE", site.path().to_str().unwrap()),
     ]);

@@ -1,7 +1,6 @@
 //! Slow and hostile clients: a limit ends each of them, in the app alone and in nginx, and others are served meanwhile.
 //! And more requests than can be worked on: some get 503 at once, and all is well again when they are gone.
 
-
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
@@ -10,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{SetOnDrop, Solo, Stack, solo::wait_for, stack::docker, wire::{self, PATIENCE, Reply}};
+use harness::{
+    SetOnDrop, Solo, Stack,
+    stack::docker,
+    wire::{self, PATIENCE, Reply},
+};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Seconds that a client has, and bytes that a body may have.

@@ -1,10 +1,9 @@
 //! The end of the process, and what it leaves for the next: graceful stop, Unix sockets, addresses in use.
 
-
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader, Read, Write, stderr},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -14,7 +13,12 @@ use std::{
 
 use berth::process::shutdown;
 
-use harness::{Solo, in_flight::{InFlight, wait_until_refused}, solo::{Outcome, Running, app_command, outcome, wait_for}, wire};
+use harness::{
+    Solo,
+    in_flight::{InFlight, wait_until_refused},
+    solo::{Outcome, Running, app_command, outcome, wait_for},
+    wire,
+};
 
 /// A time that no test lives to see the end of.
 const LONG: &str = "3600";

@@ -1,6 +1,5 @@
 //! No target gives anything but a file of the site, by its name: `cases/traversal.txt`, asked in each mode.
 
-
 use std::{
     fs,
     os::unix::fs::symlink,
@@ -13,7 +12,10 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 
 use crate::run::Batch;
-use harness::{modes::{self, Case, Mode, Modes}, root, text, wire};
+use harness::{
+    modes::{self, Case, Mode, Modes},
+    root, text, wire,
+};
 
 /// Stands in every file that nobody may have.
 const CANARY: &str = "CANARY";

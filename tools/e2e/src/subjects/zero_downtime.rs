@@ -4,7 +4,6 @@
 //! Usually a scenario goes on for some seconds, and all of them ask at least 100,000 requests; with `LOSSLESS=full` they
 //! ask at least 1,000,000. The table at the end says what was measured.
 
-
 use std::{
     env,
     io::{BufRead, BufReader},
@@ -15,9 +14,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{load::{Counted, From, Options, Report, image}};
+use crate::load::{Counted, From, Options, Report, image};
 use crate::run::Batch;
-use harness::{skip, stall::TOLERANCE, modes::{STACK, why_not}, stack::{docker, run}};
+use harness::{
+    modes::{STACK, why_not},
+    skip,
+    stack::{docker, run},
+    stall::TOLERANCE,
+};
 use libtest_mimic::Failed;
 
 /// One thing that happens to a stack.

@@ -54,12 +54,19 @@ fn a_value_is_shown_with_its_source() {
 
 #[test]
 fn all_mistakes_are_reported_at_once() {
-    let report = load(&[("WORKERS", "65"), ("PAUSE_SECONDS", "soon"), ("HELLO", "maybe")]);
+    let report = load(&[
+        ("WORKERS", "65"),
+        ("PAUSE_SECONDS", "soon"),
+        ("HELLO", "maybe"),
+    ]);
     let report = report.unwrap_err();
     let lines: Vec<_> = report.lines().collect();
     assert_eq!(lines.len(), 4, "{report}");
     assert!(lines[1].starts_with("  WORKERS=\"65\": "), "{report}");
-    assert!(lines[2].starts_with("  PAUSE_SECONDS=\"soon\": "), "{report}");
+    assert!(
+        lines[2].starts_with("  PAUSE_SECONDS=\"soon\": "),
+        "{report}"
+    );
     // By the name that was set.
     assert!(lines[3].starts_with("  HELLO=\"maybe\": "), "{report}");
 }
@@ -69,7 +76,10 @@ fn bytes_that_are_no_text_are_a_mistake_of_a_known_variable_alone() {
     let bytes = OsStr::from_bytes(b"8\xff");
     let load = |name: &str| Settings::load([(name.into(), bytes.into())]);
     let report = load("WORKERS").unwrap_err().to_string();
-    assert!(report.contains("not UTF-8; set it to plain text"), "{report}");
+    assert!(
+        report.contains("not UTF-8; set it to plain text"),
+        "{report}"
+    );
     assert!(load("OTHER").is_ok());
 }
 
@@ -99,7 +109,9 @@ fn a_misspelling_is_warned_of() {
 
 #[test]
 fn every_variable_is_listed() {
-    let listed = VARIABLES.iter().map(|it| (it.name, it.former_name, it.default));
+    let listed = VARIABLES
+        .iter()
+        .map(|it| (it.name, it.former_name, it.default));
     let expected = [
         ("WORKERS", "", "2"),
         ("PAUSE_SECONDS", "", "1.5"),

@@ -129,7 +129,11 @@ fn a_body_of_a_get_reaches_the_handler() {
     ] {
         let request = format!("GET /echo HTTP/1.1\r\nHost: localhost\r\n{body}");
         let reply = wire::ask(app, request);
-        assert_eq!((reply.status, reply.text().as_str()), (200, "hello"), "{body}");
+        assert_eq!(
+            (reply.status, reply.text().as_str()),
+            (200, "hello"),
+            "{body}"
+        );
     }
     assert_eq!(ask(app, "GET /echo").text(), "");
 }

@@ -4,17 +4,11 @@ use std::net::SocketAddr;
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use berth::{
-    middleware::{
-        error_pages::{Page, TEMPLATE},
-        security_headers::SECURITY,
-    },
-    nginx::error_page_files,
+use berth::middleware::{
+    error_pages::{Page, TEMPLATE},
+    security_headers::SECURITY,
 };
-use harness::{
-    root,
-    wire::{self, Reply},
-};
+use harness::wire::{self, Reply};
 use sha2::{Digest, Sha256};
 
 use crate::service::{Values, serve};
@@ -57,28 +51,6 @@ fn the_style_of_the_pages_is_allowed() {
         policy.contains(&hash),
         "the style of error_page.html has changed: security_headers.rs must allow {hash}"
     );
-}
-
-#[test]
-fn nginx_has_a_page_for_each_refusal_of_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    error_page_files::write(folder.path()).unwrap();
-    let site = root().join("nginx/conf.d/site.conf");
-    let site = std::fs::read_to_string(site).unwrap();
-    let statuses =
-        regex::Regex::new(r"error_page ((?:\d{3} )+)(?:=(\d{3}) )?/\.\./refusal").unwrap();
-    let mut count = 0;
-    for line in statuses.captures_iter(&site) {
-        let becomes = line.get(2).unwrap_or(line.get(1).unwrap()).as_str();
-        for status in becomes.split_whitespace() {
-            for kind in ["html", "txt"] {
-                let file = folder.path().join(format!("refusals/{status}.{kind}"));
-                assert!(file.is_file(), "no {}", file.display());
-                count += 1;
-            }
-        }
-    }
-    assert!(count >= 12, "{count} were found in site.conf");
 }
 
 /// What a service can do wrong, and what it may do.
@@ -141,4 +113,3 @@ fn a_service_has_the_last_word() {
     let policy = reply.header("content-security-policy");
     assert_eq!(policy, Some("default-src 'none'"));
 }
-

@@ -32,14 +32,17 @@ fn a_body_at_the_limit_is_read_and_a_larger_one_gets_413() {
     let app = serve(limited(), service);
     for (length, status) in [(1000, 200), (1001, 413)] {
         let body = "x".repeat(length);
-        let request = format!(
-            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}");
         assert_eq!(wire::ask(app, request).status, status, "{length} bytes");
         let request = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
         );
-        assert_eq!(wire::ask(app, request).status, status, "{length} bytes in a chunk");
+        assert_eq!(
+            wire::ask(app, request).status,
+            status,
+            "{length} bytes in a chunk"
+        );
     }
 }
 

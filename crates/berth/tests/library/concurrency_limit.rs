@@ -132,4 +132,3 @@ fn many_requests_at_once_leave_others_their_turn() {
     let before: usize = other.join().unwrap().text().parse().unwrap();
     assert!(before < MANY / 2, "after {before} of {MANY}");
 }
-
