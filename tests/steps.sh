@@ -68,7 +68,7 @@ tests() {
     ((status == 0 || bad > 0)) || bad=1
     passed=$((passed + $(counted "$name" passed))) failed=$((failed + bad)) skipped=$((skipped + ignored))
     ((ignored == 0)) || gaps+=("$name: $ignored tests are marked \`ignore\`")
-    ((bad > 0)) || proofs+=("$2 ($(counted "$name" passed) tests)")
+    ((bad > 0 || $(counted "$name" passed) == 0)) || proofs+=("$2 ($(counted "$name" passed) tests)")
     # A test can say what it proved, and what it could not try on this machine.
     while read -r line; do proofs+=("$line"); done < <(sed -n 's/.*PROVED: //p' "$logs/$name.log")
     while read -r line; do
