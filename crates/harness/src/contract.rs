@@ -64,9 +64,7 @@ pub struct Question {
 }
 
 fn table() -> Table {
-    let path = ["tests/service.toml", "tests/cases/service.toml"].map(|path| root().join(path));
-    let path = path.into_iter().find(|path| path.exists());
-    let table = fs::read_to_string(path.expect("tests/service.toml")).expect("the table");
+    let table = fs::read_to_string(root().join("tests/service.toml")).expect("the table");
     toml::from_str(&table).expect("a table of cases")
 }
 

@@ -6,9 +6,9 @@
 # usage: [BASES=auto|pull|local] [RUST_IMAGE=…] [NGINX_IMAGE=…] [DEBIAN_MIRROR=…] deploy/local/offline/bases.sh [SET]
 #   SET is one of:
 #     apache      these two, and HTTPD_IMAGE for deploy/compose/apache.yml
-#     browser     BROWSER_IMAGE for tests/browser/Dockerfile
-#     registry    REGISTRY_IMAGE for tests/registry/Dockerfile
-#     kamal       KAMAL_IMAGE for tests/kamal/Dockerfile
+#     browser     BROWSER_IMAGE for tools/e2e/fixtures/browser/Dockerfile
+#     registry    REGISTRY_IMAGE for tools/e2e/fixtures/registry/Dockerfile
+#     kamal       KAMAL_IMAGE for tools/e2e/fixtures/kamal/Dockerfile
 #     bench       BENCH_IMAGE and PYTHON_IMAGE for tools/bench/Dockerfile
 
 . "$(dirname "$0")/../lib.sh"
@@ -21,9 +21,9 @@ dockerfile=Dockerfile
 case ${1-} in
 '') ;;
 apache) bases+=$'\nHTTPD_IMAGE berth-base/httpd:forky apache2-bin' ;;
-browser) bases="BROWSER_IMAGE berth-base/browser:forky chromium,chromium-driver,fonts-inter" dockerfile=tests/browser/Dockerfile ;;
-registry) bases="REGISTRY_IMAGE berth-base/registry:forky docker-registry" dockerfile=tests/registry/Dockerfile ;;
-kamal) bases="KAMAL_IMAGE berth-base/kamal:forky ruby-kamal,git,docker-cli,openssh-client,openssh-server" dockerfile=tests/kamal/Dockerfile ;;
+browser) bases="BROWSER_IMAGE berth-base/browser:forky chromium,chromium-driver,fonts-inter" dockerfile=tools/e2e/fixtures/browser/Dockerfile ;;
+registry) bases="REGISTRY_IMAGE berth-base/registry:forky docker-registry" dockerfile=tools/e2e/fixtures/registry/Dockerfile ;;
+kamal) bases="KAMAL_IMAGE berth-base/kamal:forky ruby-kamal,git,docker-cli,openssh-client,openssh-server" dockerfile=tools/e2e/fixtures/kamal/Dockerfile ;;
 bench) bases=$'BENCH_IMAGE berth-base/bench:forky wrk,haproxy,caddy,nginx-light,python3\nPYTHON_IMAGE berth-base/python:forky gunicorn' dockerfile=tools/bench/Dockerfile ;;
 *) die "There is no set of base images $1." "All sets: deploy/local/offline/bases.sh --help" ;;
 esac
