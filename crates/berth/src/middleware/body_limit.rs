@@ -46,13 +46,13 @@ impl BodyLimit {
     /// Limits the body of a request; none if it has none.
     ///
     /// # Errors
-    /// 413 if the body is announced as too large.
-    pub fn apply(&self, request: &mut ServiceRequest) -> Result<Option<LimitedBody>, HttpResponse> {
+    /// 413 if its Content-Length is too large.
+    pub fn apply(&self, request: &mut ServiceRequest) -> Result<Option<LimitedBody>, StatusCode> {
         if matches!(request.parts().1, Payload::None) || body_until_close(request.head()) {
             return Ok(None);
         }
         if content_length(request.head()) > self.max {
-            return Err(closing(StatusCode::PAYLOAD_TOO_LARGE));
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
         let fault = Rc::new(Cell::new(None));
         let payload = Rc::new(RefCell::new(request.take_payload()));

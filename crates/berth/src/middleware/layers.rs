@@ -141,7 +141,7 @@ impl Layers {
     /// A probe meets no check but the limits of its body.
     async fn probe(&self, mut request: ServiceRequest) -> ServiceResponse {
         match self.body_limit.apply(&mut request) {
-            Err(refused) => error_pages::fill_error_body(request.into_response(refused)),
+            Err(status) => error_pages::fill_error_body(request.into_response(closing(status))),
             Ok(body) => {
                 let answer = health::respond(&request, &self.drain);
                 let response = request.into_response(answer);
@@ -171,8 +171,10 @@ impl Layers {
     {
         let body = match self.body_limit.apply(&mut request) {
             Ok(body) => body,
-            Err(refused) => {
-                return Ok(error_pages::fill_error_body(request.into_response(refused)));
+            Err(status) => {
+                return Ok(error_pages::fill_error_body(
+                    request.into_response(closing(status)),
+                ));
             }
         };
         let early = if self.maintenance {
