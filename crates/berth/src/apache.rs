@@ -83,7 +83,7 @@ impl Display for Error {
         match self {
             Self::Config(config::Error::Bind(bind)) => write!(
                 out,
-                "BIND={bind}: httpd is asked over TCP; set it to an address such as [::]:8080"
+                "BIND={bind}: httpd listens on TCP, on a port from 1; set it to an address such as [::]:8080"
             ),
             Self::Config(error) => error.fmt(out),
             Self::Start(what, error) => {
@@ -124,9 +124,7 @@ fn prepare(options: &Options, arguments: &[&str]) -> Result<Command, Error> {
 }
 
 fn render(options: &Options, has_ipv6: bool) -> Result<Vec<(&'static str, String)>, config::Error> {
-    let Address::Tcp(bind) = options.bind else {
-        return Err(config::Error::Bind(options.bind.clone()));
-    };
+    let bind = config::tcp_address(&options.bind)?;
     Ok(vec![
         ("listen.conf", listen(bind, has_ipv6)),
         ("limits.conf", limits(options)),

@@ -1,6 +1,6 @@
 //! Berth, the library that a service stands on. Its modules, in the order in which a request meets them:
 //!
-//! 1. [`settings`] reads the environment once, before anything else; [`settings::platform_hosts`] knows platforms' host names.
+//! 1. [`mod@settings`] reads the environment once, before anything else; [`settings::platform_hosts`] knows platforms' host names.
 //! 2. [`process::server`] binds the address and runs the actix `App` of the service, with [`middleware::layers`] around it.
 //! 3. [`middleware::connection_close`] and [`middleware::idle_timeout`] end connections.
 //! 4. [`middleware::client_ip`] finds the client by [`http::forwarded`].

@@ -77,7 +77,7 @@ impl Queue {
         }
     }
 
-    /// Waits until every line is written, up to [`FLUSH_TIMEOUT`].
+    /// Waits until every line is written, up to a second.
     pub fn flush_all(&self) {
         let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
         let waited = self

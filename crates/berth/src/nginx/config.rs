@@ -65,7 +65,7 @@ pub struct Options {
 /// Why the includes can't be written.
 #[derive(Debug)]
 pub enum Error {
-    /// Not a TCP address.
+    /// Not a TCP address with a port.
     Bind(Address),
     /// The system refused.
     Write(io::Error),
@@ -88,7 +88,7 @@ impl Display for Error {
         match self {
             Self::Bind(bind) => write!(
                 out,
-                "BIND={bind}: nginx is asked over TCP; set it to an address such as [::]:8080"
+                "BIND={bind}: nginx listens on TCP, on a port from 1; set it to an address such as [::]:8080"
             ),
             Self::Write(error) => write!(
                 out,
@@ -124,7 +124,7 @@ pub fn has_ipv6() -> bool {
 /// Writes the includes into [`FOLDER`].
 ///
 /// # Errors
-/// If `bind` is a Unix socket, or a file can't be written.
+/// If nginx can't listen on `bind`, or a file can't be written.
 pub fn write(options: &Options) -> Result<(), Error> {
     let files = render(options, &Machine::detect())?;
     write_files(&files).map_err(Error::Write)
@@ -139,10 +139,19 @@ pub(crate) fn write_files(files: &[(&str, String)]) -> io::Result<()> {
         .try_for_each(|(name, text)| fs::write(folder.join(name), text))
 }
 
+/// The address, if nginx or httpd can listen there: TCP, and no port 0, for which the system would choose one.
+///
+/// # Errors
+/// If it can't.
+pub fn tcp_address(bind: &Address) -> Result<SocketAddr, Error> {
+    match bind {
+        Address::Tcp(address) if address.port() != 0 => Ok(*address),
+        _ => Err(Error::Bind(bind.clone())),
+    }
+}
+
 fn render(options: &Options, machine: &Machine) -> Result<Vec<(&'static str, String)>, Error> {
-    let Address::Tcp(bind) = options.bind else {
-        return Err(Error::Bind(options.bind.clone()));
-    };
+    let bind = tcp_address(&options.bind)?;
     let networks = networks(&options.trusted_proxies);
     let each = |line: fn(&str) -> String| networks.iter().map(|it| line(it)).collect::<String>();
     let resolver = match options.app {

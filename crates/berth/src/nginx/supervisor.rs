@@ -64,10 +64,7 @@ pub struct Options {
 /// # Errors
 /// If nginx or the app can't be started, or ends by itself.
 pub async fn run(options: &Options) -> Result<(), Failure> {
-    let Address::Tcp(address) = options.nginx.bind else {
-        let bind = options.nginx.bind.clone();
-        return Err(Failure::Config(config::Error::Bind(bind)));
-    };
+    let address = config::tcp_address(&options.nginx.bind).map_err(Failure::Config)?;
     // nginx would report it without a remedy.
     listener::try_to_listen(address).map_err(Failure::Listen)?;
     let mut bundle = Bundle::new().map_err(Failure::System)?;
