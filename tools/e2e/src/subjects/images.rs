@@ -101,8 +101,8 @@ fn the_app_is_small_and_says_how_it_runs() {
 
 fn nginx_says_how_it_runs() {
     let config = &image(&nginx_image())["Config"];
-    assert_eq!(config["Entrypoint"], json!(["/etc/nginx/entrypoint.sh"]));
-    assert_eq!(config["Cmd"], json!(["nginx", "-g", "daemon off;"]));
+    assert_eq!(config["Entrypoint"], json!(["/app"]));
+    assert_eq!(config["Cmd"], json!(["nginx"]));
     assert_eq!(config["StopSignal"], "SIGQUIT", "a graceful stop");
     assert_eq!(
         config["Healthcheck"]["Test"][0], "CMD",
@@ -166,7 +166,7 @@ fn the_app_holds_what_it_needs_and_no_more() {
     let zone = fs::read(top.join("usr/share/zoneinfo/Asia/Shanghai")).expect("tzdata");
     assert!(zone.starts_with(b"TZif"), "a compiled time zone");
     let passwd = fs::read_to_string(top.join("etc/passwd")).unwrap();
-    assert_eq!(passwd, "berth:x:65532:0::/:/nologin\n");
+    assert_eq!(passwd, "app:x:65532:0::/:/nologin\n");
 }
 
 fn both_images_hold_the_same_site() {
@@ -278,27 +278,23 @@ fn nginx_serves_files_alone_and_stops_gracefully() {
 }
 
 fn nginx_refuses_a_wrong_configuration() {
-    let (hosts, seconds, prefix, proxies) = (
-        "name hosts such as example.com, ",
-        "write seconds, such as ",
-        "write / or a path such as /static, ",
-        "write addresses and networks such as ",
+    let (host, seconds, prefix, header) = (
+        "write \"example.com\"",
+        "set it to seconds from 0 to 86400, such as ",
+        "write / or one such as /static, ",
+        "write one of letters, digits and hyphens, ",
     );
     for (variable, value, remedy) in [
-        ("ALLOWED_HOSTS", "https://example.com", hosts),
-        ("ALLOWED_HOSTS", "example.com:80", hosts),
-        ("ALLOWED_HOSTS", "", hosts),
+        ("ALLOWED_HOSTS", "https://example.com", host),
+        ("ALLOWED_HOSTS", "example.com:80", host),
+        ("ALLOWED_HOSTS", "", "leave it unset for "),
         ("DRAIN_SECONDS", "2.5s", seconds),
         ("KEEP_ALIVE", "forever", seconds),
         ("STATIC_PREFIX", "static", prefix),
         ("STATIC_PREFIX", "/a b", prefix),
-        ("TRUSTED_PROXIES", "router", proxies),
-        (
-            "CLIENT_HEADER",
-            "X-Real-IP; evil",
-            "write the name of a header, ",
-        ),
-        ("REQUEST_ID_HEADER", "x_id", "write the name of a header, "),
+        ("TRUSTED_PROXIES", "router", "write \"192.0.2.1\", "),
+        ("CLIENT_HEADER", "X-Real-IP; evil", header),
+        ("REQUEST_ID_HEADER", "x_id", header),
     ] {
         let setting = format!("--env={variable}={value}");
         let options = ["--tmpfs=/tmp", "--network=none", &setting];
