@@ -14,7 +14,7 @@ impl InFlight {
     /// Sends the head, and waits until the server asks for the body.
     pub fn begin(address: SocketAddr) -> Self {
         let mut socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(wire::TIMEOUT)).unwrap();
         let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n";
         socket.write_all(head.as_bytes()).unwrap();
         socket

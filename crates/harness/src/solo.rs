@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{root, wire::PATIENCE};
+use crate::{root, wire::TIMEOUT};
 
 /// A `BIND` with a port that the system chooses.
 pub const FREE: &str = "127.0.0.1:0";
@@ -173,7 +173,7 @@ pub fn outcome(command: &mut Command) -> Outcome {
         process.0.stdout.take().unwrap(),
         process.0.stderr.take().unwrap(),
     );
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut status = None;
     while status.is_none() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(10));
@@ -190,19 +190,19 @@ pub fn outcome(command: &mut Command) -> Outcome {
     }
 }
 
-/// Asks again and again until there is an answer; panics after [`PATIENCE`].
+/// Asks again and again until there is an answer; panics after [`TIMEOUT`].
 pub fn wait_for<T>(ask: impl FnMut() -> Option<T>) -> T {
-    wait_at_most(PATIENCE, ask)
+    wait_at_most(TIMEOUT, ask)
 }
 
-/// The same with a patience of its own.
-pub fn wait_at_most<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
+/// The same with a timeout of its own.
+pub fn wait_at_most<T>(timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + timeout;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {patience:?}");
+        assert!(Instant::now() < deadline, "not within {timeout:?}");
         thread::sleep(Duration::from_millis(10));
     }
 }

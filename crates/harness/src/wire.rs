@@ -8,7 +8,7 @@ use std::{
 };
 
 /// How long an answer may take before the test calls it a hang.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a piece of a request has to arrive before the next is sent.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,13 +56,13 @@ pub struct Exchange {
 
 /// Sends `request` and returns the first answer.
 ///
-/// Panics if there is none within [`PATIENCE`].
+/// Panics if there is none within [`TIMEOUT`].
 pub fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Reply {
     let head = request.as_ref().starts_with(b"HEAD ");
     let mut socket = connect(address);
     let _ = socket.write_all(request.as_ref());
     let mut bytes = Vec::new();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let closed = !read_some(&mut socket, &mut bytes, deadline);
         if let Some((reply, _)) = parse(&bytes, head, closed) {
@@ -91,7 +91,7 @@ pub fn exchange(address: SocketAddr, request: &[u8], silence: Duration) -> Excha
 }
 
 /// Sends the `pieces`, and a FIN if `half_close`, and returns all that comes back until the server closes. The server may
-/// leave the connection open: then until it was silent for `silence`, but not before `answers` answers or [`PATIENCE`].
+/// leave the connection open: then until it was silent for `silence`, but not before `answers` answers or [`TIMEOUT`].
 pub fn converse(
     address: SocketAddr,
     pieces: &[impl AsRef<[u8]>],
@@ -111,7 +111,7 @@ pub fn converse(
     }
     let head = pieces[0].as_ref().starts_with(b"HEAD ");
     let mut bytes = Vec::new();
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     let closed = loop {
         let enough = parse_all(&bytes, head, false).replies.len() >= answers;
         let deadline = if enough {
@@ -143,7 +143,7 @@ fn parse_all(bytes: &[u8], head: bool, closed: bool) -> Exchange {
 
 fn connect(address: SocketAddr) -> TcpStream {
     let socket =
-        TcpStream::connect_timeout(&address, PATIENCE).expect("the server takes connections");
+        TcpStream::connect_timeout(&address, TIMEOUT).expect("the server takes connections");
     socket.set_nodelay(true).unwrap();
     socket
 }

@@ -18,7 +18,7 @@ use berth::http::host::{AllowedHosts, Authority};
 use chrono::Local;
 
 /// How long a client may take for the head of a request, and be idle.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> io::Result<()> {
     let bind = env::var("BIND").unwrap_or("127.0.0.1:8080".into());
@@ -27,8 +27,8 @@ fn main() -> io::Result<()> {
     // Each worker makes a service of its own.
     let service = || {
         HttpService::build()
-            .client_request_timeout(PATIENCE)
-            .keep_alive(PATIENCE)
+            .client_request_timeout(TIMEOUT)
+            .keep_alive(TIMEOUT)
             .finish(|request| async move { Ok::<_, Infallible>(answer(&request)) })
             .tcp()
     };

@@ -22,7 +22,7 @@ use tokio::{
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 80;
 /// How long a client may be idle, and take for a request and its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
@@ -41,10 +41,10 @@ async fn main() -> io::Result<()> {
 /// Answers the requests of a connection, one after the other.
 async fn serve(mut socket: TcpStream) {
     let mut received = BytesMut::new();
-    while let Ok(Ok(true)) = timeout(PATIENCE, turn(&mut socket, &mut received)).await {}
+    while let Ok(Ok(true)) = timeout(TIMEOUT, turn(&mut socket, &mut received)).await {}
     // To close with bytes unread would reset the connection, and the answer with it (RFC 9112 §9.6).
     let _ = socket.shutdown().await;
-    let _ = timeout(PATIENCE, copy(&mut socket, &mut sink())).await;
+    let _ = timeout(TIMEOUT, copy(&mut socket, &mut sink())).await;
 }
 
 /// One request and its answer; false if that was the last.

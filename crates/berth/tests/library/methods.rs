@@ -71,7 +71,7 @@ fn head_is_get_without_the_body() {
     assert_eq!(ask(app, "HEAD /").header("x-of-its-own"), Some("kept"));
     // Nothing follows the head on the connection.
     let request = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let exchange = wire::exchange(app, request, wire::PATIENCE);
+    let exchange = wire::exchange(app, request, wire::TIMEOUT);
     assert!(exchange.closed && exchange.rest.is_empty(), "{exchange:?}");
 }
 

@@ -20,7 +20,7 @@ use harness::{
     in_flight::{InFlight, wait_until_refused},
     solo::{Outcome, wait_for},
     stack::{self, docker},
-    wire::{self, PATIENCE},
+    wire::{self, TIMEOUT},
 };
 
 /// A time that no test lives to see the end of.
@@ -318,7 +318,7 @@ fn requests_are_served_during_the_drain_and_each_answer_is_the_last_of_its_conne
         ("//health/ready", 404),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        let exchange = wire::converse(address, &[&request, &request], false, 1, PATIENCE);
+        let exchange = wire::converse(address, &[&request, &request], false, 1, TIMEOUT);
         let [answer] = &exchange.replies[..] else {
             panic!("{target}: not one answer: {exchange:?}")
         };
@@ -335,7 +335,7 @@ fn requests_are_served_during_the_drain_and_each_answer_is_the_last_of_its_conne
 fn a_connection_that_was_used_lately_outlives_the_signal_by_one_answer() {
     let bundle = Bundle::start(&[LONG]);
     let mut client = TcpStream::connect(bundle.inner()).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut ask = || {
         let _ = client.write_all(b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut answer = [0; 1000];
@@ -356,7 +356,7 @@ fn an_idle_connection_is_kept_as_long_as_told() {
         let bundle = Bundle::start(&[&format!("--env=KEEP_ALIVE={keep}")]);
         let asked = Instant::now();
         let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        let exchange = wire::exchange(bundle.inner(), request, PATIENCE);
+        let exchange = wire::exchange(bundle.inner(), request, TIMEOUT);
         assert!(exchange.closed, "{exchange:?}");
         let kept = asked.elapsed().as_secs_f64();
         assert!(least <= kept && kept < least + 1.5, "{kept} s, not {keep}");

@@ -193,7 +193,7 @@ fn limit_files(replica: &str, files: u32) {
 fn hoard(replica: &str) {
     let address = SocketAddr::from((address(replica).expect("it runs"), 8080));
     let request = "POST /hoard HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
-    wire::exchange(address, request.as_bytes(), wire::PATIENCE);
+    wire::exchange(address, request.as_bytes(), wire::TIMEOUT);
 }
 
 /// Milliseconds since 1970.

@@ -140,7 +140,7 @@ impl Malformed {
             .count();
         // Where the server must close, we wait until it does.
         let silence = if self.expected.end.is_some() {
-            wire::PATIENCE
+            wire::TIMEOUT
         } else {
             SILENCE
         };

@@ -16,7 +16,7 @@ use harness::{
     container::{Container, nginx_image},
     solo::wait_for,
     stack::docker,
-    wire::{self, PATIENCE},
+    wire::{self, TIMEOUT},
 };
 
 /// In the app's place: another nginx, which answers with what it was told.
@@ -225,7 +225,7 @@ fn a_client_that_says_nothing_is_not_waited_for() {
         "GET / HTTP/1.1\r\nHost: localhost\r\n",
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab",
     ] {
-        let end = wire::exchange(address, begun.as_bytes(), PATIENCE);
+        let end = wire::exchange(address, begun.as_bytes(), TIMEOUT);
         assert!(end.closed, "{begun}: {end:?}");
     }
 }
@@ -247,7 +247,7 @@ fn a_reload_closes_no_connection_that_was_used_lately() {
     };
     let before = workers();
     let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut ask = || {
         let _ = client.write_all(b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut answer = [0; 1000];

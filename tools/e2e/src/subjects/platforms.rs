@@ -374,7 +374,7 @@ fn load(address: SocketAddr, request: &str, keeps: bool, over: &AtomicBool) -> R
             None => TcpStream::connect(address).map_err(lost)?,
         };
         socket
-            .set_read_timeout(Some(wire::PATIENCE))
+            .set_read_timeout(Some(wire::TIMEOUT))
             .map_err(lost)?;
         socket.write_all(request.as_bytes()).map_err(lost)?;
         let answer = whole(&mut socket).map_err(lost)?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::stubs::{Staged, ask, front};
-use harness::{solo::wait_for, stack::docker, wire::PATIENCE};
+use harness::{solo::wait_for, stack::docker, wire::TIMEOUT};
 
 /// For tests in which a replica hangs: the same relations as with nginx's own times, but sooner.
 const SOON: [(&str, &str); 2] = [
@@ -85,7 +85,7 @@ fn the_page_says_what_became_of_the_last_attempt() {
     let refused = || stage.errors().matches("Connection refused").count();
     let (before, begun) = (refused(), Instant::now());
     // One that is absent has its turn again after its time out of turn, then the POST is passed on to the one that hangs.
-    while begun.elapsed() < 5 * PATIENCE / 4 {
+    while begun.elapsed() < 5 * TIMEOUT / 4 {
         let answer = stage.ask("POST", "/", "");
         assert_eq!((answer.status, answer.text().as_str()), GATEWAY_TIMEOUT);
     }

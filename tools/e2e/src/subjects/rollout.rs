@@ -21,7 +21,7 @@ use harness::{
 };
 
 /// How long a rollout may take here before the test calls it a hang.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// An image that differs from `berth-app`, or from another, by these lines of a Dockerfile; gone when this is dropped.
 struct Image(String);
@@ -209,7 +209,7 @@ impl Rollout {
 
     /// Its exit code, if it ended by itself, and all that it said.
     fn end(mut self) -> (Option<i32>, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
@@ -393,7 +393,7 @@ fn one_by_one_goes_back_when_a_later_one_fails() {
     rollout.until("stopping");
     // The other new one dies as soon as it runs.
     let old_and_proven = |id: &String| before.contains(id) || rollout.said.contains(&id[..12]);
-    let fresh = wait_at_most(PATIENCE, || {
+    let fresh = wait_at_most(TIMEOUT, || {
         service
             .stack
             .containers("app")
@@ -562,7 +562,7 @@ fn nginx_is_replaced_with_a_short_gap_and_only_by_one_that_works() {
     let (first, second) = (front.id(), Image::build("berth-nginx", ""));
     let started = Instant::now();
     service.roll(&[&arguments[..], &[&second.0]].concat());
-    assert!(started.elapsed() < PATIENCE);
+    assert!(started.elapsed() < TIMEOUT);
     let after = nginx(&service);
     assert_eq!(after.len(), 1);
     assert_eq!(after[0].1, second.id());

@@ -12,7 +12,7 @@ use std::{
 use harness::{
     SetOnDrop, Solo, Stack,
     stack::docker,
-    wire::{self, PATIENCE, Reply},
+    wire::{self, TIMEOUT, Reply},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -226,7 +226,7 @@ fn serves_beside(address: SocketAddr, number: usize, greeting: &str) {
     setrlimit(Resource::Nofile, limit).unwrap();
     let idle: Vec<_> = (0..number)
         .map(|_| {
-            let mut socket = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+            let mut socket = TcpStream::connect_timeout(&address, TIMEOUT).unwrap();
             socket.write_all(greeting.as_bytes()).unwrap();
             socket
         })

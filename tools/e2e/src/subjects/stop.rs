@@ -78,7 +78,7 @@ fn an_answer_during_the_drain_is_the_last_of_its_connection() {
     let targets = ["/", "/about.html", "/nothing-here", "/up", "/health/ready"];
     let ask = |target: &str| {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        wire::converse(app.address, &[&request, &request], false, 1, wire::PATIENCE)
+        wire::converse(app.address, &[&request, &request], false, 1, wire::TIMEOUT)
     };
     for target in targets {
         let last = &wire::ask(
@@ -184,7 +184,7 @@ fn a_front_is_told_until_it_has_asked_and_again_after_that() {
     let answered = |answer: &str| -> String {
         let (mut socket, _) = wait_for(|| front.accept().ok());
         socket.set_nonblocking(false).unwrap();
-        socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(wire::TIMEOUT)).unwrap();
         let mut line = String::new();
         BufReader::new(&socket).read_line(&mut line).unwrap();
         let _ = socket.write_all(answer.as_bytes());
@@ -249,7 +249,7 @@ fn an_idle_connection_holds_nothing_up() {
 fn without_keep_alive_every_answer_is_the_last() {
     let app = Solo::start(&[("KEEP_ALIVE", "0")]);
     let two = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2);
-    let exchange = wire::exchange(app.address, &two, wire::PATIENCE);
+    let exchange = wire::exchange(app.address, &two, wire::TIMEOUT);
     assert_eq!(exchange.replies.len(), 1, "{exchange:?}");
     assert!(exchange.closed);
 }
@@ -294,7 +294,7 @@ fn up(socket: &Path) -> bool {
     let Ok(mut stream) = UnixStream::connect(socket) else {
         return false;
     };
-    stream.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(wire::TIMEOUT)).unwrap();
     let mut answer = String::new();
     stream.write_all(b"GET /up HTTP/1.0\r\n\r\n").unwrap();
     let _ = stream.read_to_string(&mut answer);
