@@ -1,4 +1,4 @@
-//! A request that is in flight for as long as a test wants.
+//! A request that stays in flight until a test ends it.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{solo::wait_for, wire};
 
-/// A request that the server has begun to read, and whose body is still to come.
+/// A request whose head the server has read. Its body has not been sent.
 pub struct InFlight(BufReader<TcpStream>);
 
 impl InFlight {
@@ -21,7 +21,7 @@ impl InFlight {
             .write_all(b"Connection: close\r\nExpect: 100-continue\r\n\r\n")
             .unwrap();
         let mut request = Self(BufReader::new(socket));
-        // That the server asks for the body proves that it has the request.
+        // `100 Continue` proves that the server has read the head.
         assert_eq!(request.line(), "HTTP/1.1 100 Continue");
         assert_eq!(request.line(), "");
         request
