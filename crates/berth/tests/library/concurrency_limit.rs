@@ -1,4 +1,4 @@
-//! More requests than the service can work on: some get 503 at once, and every connection gets its turn.
+//! Load shedding: excess requests get 503 at once, and every connection is served.
 
 use std::{
     io::Write,
@@ -19,7 +19,7 @@ use crate::service::{Values, serve};
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Clients that ask as fast as they get answers, for some time: how many got 200, and how many 503.
+/// Runs clients that send each request right after an answer. Returns the numbers of 200s and of 503s.
 fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
     let end = Instant::now() + Duration::from_secs(3);
     let client = || {
@@ -59,7 +59,7 @@ fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
 
 #[test]
 fn the_app_alone_sheds_what_is_too_much() {
-    // A handler that takes its time: the sample service is done before a second request could come.
+    // A slow handler: the sample service answers before a second request can arrive.
     let values = Values {
         max_requests: 4,
         ..Values::default()
@@ -81,7 +81,7 @@ async fn slow() -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
-/// How far the test below has come: the handlers and the client wait for each other.
+/// The step of the test below: the handlers and the client wait for each other.
 static STEP: AtomicUsize = AtomicUsize::new(0);
 /// Requests that one client sends at once.
 const MANY: usize = 1000;
@@ -91,7 +91,7 @@ fn reached(number: usize) {
     wait_for(|| (STEP.load(Ordering::SeqCst) >= number).then_some(()));
 }
 
-/// Does this step of the test, and waits for the next, which somebody else does.
+/// Completes this step of the test, and waits until another thread completes the next.
 fn step(number: usize) {
     STEP.store(number, Ordering::SeqCst);
     reached(number + 1);

@@ -1,4 +1,4 @@
-//! Error responses: pages for browsers, text for others, and nothing of why a service failed.
+//! Error responses: pages for browsers, text for other clients, no details of a failure.
 
 use std::net::SocketAddr;
 
@@ -53,7 +53,7 @@ fn the_style_of_the_pages_is_allowed() {
     );
 }
 
-/// What a service can do wrong, and what it may do.
+/// Faulty and allowed error responses of a service.
 fn service(app: &mut web::ServiceConfig) {
     app.route("/panic", web::get().to(panics))
         .route("/error", web::get().to(fails))
@@ -88,7 +88,7 @@ fn a_service_that_fails_says_nothing_of_why() {
     for path in ["/panic", "/error"] {
         assert_refused(app, &format!("GET {path}"), 500, page(500));
     }
-    // It goes on.
+    // The service still answers.
     assert_eq!(ask(app, "GET /own", "*/*").text(), "not that one");
 }
 

@@ -1,5 +1,5 @@
-//! Apache in nginx's place: replicas that come, go and die, whom the app takes for the client, and how it ends. That the
-//! answers are the same is for `parity` and `service`.
+//! Apache in nginx's place: replicas that start, stop and die, the client's address in the app's log, and the stop. That the
+//! answers are the same is for `nginx_parity` and `service`.
 
 use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
 
@@ -15,7 +15,7 @@ use harness::{
     wire::{self, Reply, get},
 };
 
-/// Enough requests for every replica to have its turn.
+/// Enough requests to reach every replica.
 const ROUND: usize = 40;
 
 /// One stack under load at a time: two would measure each other.
@@ -59,7 +59,7 @@ fn replicas_that_come_are_found_and_those_that_die_are_left_out() {
     docker(&["kill", &dead]);
     let left = answering(&stack);
     assert!(!left.contains(&dead[..12]), "{left:?}");
-    // A connection to where nobody is can be tried again, whatever the method: nothing was sent.
+    // A refused connection can be retried with any method, since no request was sent.
     for _ in 0..ROUND {
         let post = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
         assert_eq!(wire::ask(stack.address, post).status, 501);
@@ -206,7 +206,7 @@ fn measure(event: &str, action: impl Fn(&Counted)) {
     };
     let mut report = once();
     for _ in 0..2 {
-        // A machine that stalls under the load says nothing of Apache.
+        // If the machine stalls under the load, the loss is not Apache's.
         if !report.was_offered() {
             println!("measured again: {report}");
             report = once();

@@ -1,4 +1,4 @@
-//! The bundle: nginx and the app in one container, from its start to its end, whoever ends it.
+//! The bundle: nginx and the app in one container, from its start to its end.
 
 use std::{
     collections::BTreeSet,
@@ -23,10 +23,10 @@ use harness::{
     wire::{self, TIMEOUT},
 };
 
-/// A time that no test lives to see the end of.
+/// Longer than any test.
 const LONG: &str = "--env=DRAIN_SECONDS=3600";
 
-/// Runs it with what it can't run with, to its end.
+/// Runs it to its end with settings that it refuses.
 fn refused(options: &[&str]) -> (i32, String) {
     let bundle = Container::run(options, &bundle_image(), &[]);
     let code = wait_for(|| bundle.exit_code());
@@ -92,7 +92,7 @@ fn trusted_proxies_say_who_the_client_is() {
         assert_eq!(wire::ask(bundle.address, request).status, 200);
         let line = bundle.log_line(" berth::access ");
         assert_eq!(line.contains(" client=198.51.100.7 "), believed, "{line}");
-        // Nobody in front of nginx is believed to be on the app's socket.
+        // A client of nginx is not taken for a peer on the app's socket.
         assert!(line.contains(" client="), "{line}");
     }
 }
@@ -240,7 +240,7 @@ fn requests_in_flight_get_their_answers_however_often_it_is_told_to_stop() {
         &["TERM", "TERM", "INT", "QUIT"],
     ] {
         let bundle = Bundle::start(&["--env=DRAIN_SECONDS=0.5", "--env=SHUTDOWN_SECONDS=3600"]);
-        // Past Docker's proxy, which takes connections for nobody.
+        // Past Docker's proxy, which accepts connections even if no process listens.
         let address = bundle.inner();
         let request = InFlight::begin(address);
         signals.iter().for_each(|signal| bundle.signal(signal));
@@ -262,7 +262,7 @@ fn requests_in_flight_get_their_answers_however_often_it_is_told_to_stop() {
         let first = format!("SIG{}: draining for 0.5 s", signals[0]);
         let steps = [first.as_str(), "drained: listening no more", "stopped"];
         assert!(said.ends_with(&steps), "{log:?}");
-        // The last lines of both logs are there.
+        // Both logs have their last lines.
         let ours = |line: &String| line.contains("POST");
         assert_eq!(log.into_iter().filter(ours).count(), 1);
         assert_eq!(bundle.nginx_log().into_iter().filter(ours).count(), 1);
@@ -391,7 +391,7 @@ fn under_load_nothing_is_lost_from_the_signal_to_the_end_of_the_drain() {
     assert!(!log.iter().any(|it| it.contains(" WARN ")), "{log:?}");
 }
 
-/// deploy/compose/bundle.yml under a name of its own; it is taken down when this is dropped.
+/// deploy/compose/bundle.yml under a name of its own; removed on drop.
 struct Composed(String);
 
 impl Composed {

@@ -1,4 +1,4 @@
-//! Configuration: what is accepted, what is refused and how, what is shown, and that the manuals tell the same.
+//! Configuration: accepted and refused values, the output of `app config`, and the manuals.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use harness::{
 
 /// The report of a configuration that `serve` refuses.
 ///
-/// Where it would listen is taken: if it came to that, the exit code would be another.
+/// The address is in use: if the app tried to listen, the exit code would differ.
 fn report(variables: &[(&str, impl AsRef<OsStr>)]) -> String {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut command = app_command(&[("BIND", &taken.local_addr().unwrap().to_string())]);
@@ -362,7 +362,7 @@ fn what_a_platform_calls_the_service_is_allowed_and_shown_with_where_it_came_fro
         (&[("COOLIFY_FQDN", "https://a.example, b.example"), ("COOLIFY_URL", "http://a.example:80/")],
             &[DEFAULT, ("a.example", "COOLIFY_FQDN (Coolify)"), ("b.example", "COOLIFY_FQDN (Coolify)")]),
         (&[("RENDER_EXTERNAL_HOSTNAME", "A.Example"), ("ALLOWED_HOSTS", ".example")], &[(".example", "environment")]),
-        // Not all that it takes, or nothing.
+        // A part of what it needs, or none.
         (&[("CONTAINER_APP_NAME", "a"), ("FLY_APP_NAME", "")], &[DEFAULT]),
     ];
     for (variables, rows) in cases {
@@ -587,7 +587,7 @@ fn the_readme_lists_what_compose_reads_besides() {
     );
 }
 
-/// What Compose does not hand to the app.
+/// The variables that Compose does not pass to the app.
 const NOT_HANDED: [(&str, &str); 6] = [
     ("BIND", "nginx looks for the replicas there"),
     ("PORT", "nginx looks for the replicas there"),
@@ -611,7 +611,7 @@ fn compose_hands_the_app_every_variable_that_is_not_for_nginx_or_the_image() {
     assert_eq!(environment_of("app").len(), ours().len() - NOT_HANDED.len());
 }
 
-/// nginx reads its settings by the app's own code; a variable that the app does not know would mean nothing to it.
+/// nginx reads its settings by the app's own code; it would ignore a variable that the app does not know.
 fn compose_hands_nginx_only_variables_of_the_app() {
     for entry in environment_of("nginx") {
         let name = entry.split('=').next().unwrap();

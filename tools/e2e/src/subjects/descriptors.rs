@@ -1,4 +1,4 @@
-//! The app without file descriptors: nobody is left waiting, and it goes on when there are some again.
+//! The app without file descriptors: no client is left waiting, and it recovers once some are free again.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -44,7 +44,7 @@ fn whoever_cannot_be_accepted_is_hung_up_on() {
     }
     assert!(
         closed > 0,
-        "there were descriptors for all: that proves nothing"
+        "there were enough descriptors for all clients"
     );
     app.log_line(|line| line.contains("no file descriptors left"));
     limit(&app, 1000);

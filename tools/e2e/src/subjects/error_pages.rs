@@ -43,7 +43,7 @@ fn the_pages_are_there_when_every_replica_is_dead() {
     stack.compose(&["kill", "app"]);
     wait_for(|| (ask(stack.address, "GET /", "*/*").status == 502).then_some(()));
     assert_refused(stack.address, "GET /", 502, page(502));
-    // The files too.
+    // The files as well.
     assert_eq!(ask(stack.address, "GET /robots.txt", "*/*").status, 200);
     assert_refused(stack.address, "TRACE /", 501, page(501));
 }
@@ -78,7 +78,7 @@ fn maintenance_turns_everyone_away_but_probes() {
             );
         }
     }
-    // nginx needs no app for it.
+    // nginx answers it without the app.
     stack.compose(&["kill", "app"]);
     assert_refused(stack.address, "GET /", 503, Page::Maintenance);
 }

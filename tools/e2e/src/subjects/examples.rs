@@ -21,13 +21,13 @@ use harness::{
     wire::exchange,
 };
 
-/// Groups of the contract that are about what only Berth does.
+/// Groups of the contract for features of Berth alone.
 const ONLY_BERTH: [&str; 3] = [
     "paths that name nothing",
     "files, in the same namespace",
     "health, before any check",
 ];
-/// Longer than any of them waits for the end of a request's head.
+/// Longer than the examples' timeout for a request's head.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a level is started.
@@ -38,7 +38,7 @@ const LEVELS: [(&str, Start); 3] = [
     ("berth", || Solo::start(&[("TZ", "UTC")])),
 ];
 
-/// Most of a case is waiting.
+/// Cases mostly wait.
 pub fn batches() -> Vec<Batch> {
     let mut trials = Vec::new();
     for (level, start) in LEVELS {

@@ -20,7 +20,7 @@ use harness::{
     wire::get,
 };
 
-/// As bare as a container can be: a user that the image does not know, nothing writable, no right, no network.
+/// The strictest container: an unknown user, a read-only file system, no capabilities, no network.
 const BARE: &[&str] = &[
     "--user=12345:0",
     "--read-only",
@@ -29,7 +29,7 @@ const BARE: &[&str] = &[
     "--network=none",
 ];
 
-/// Runs an image to its end; returns its exit code and what it said.
+/// Runs an image to its end; returns its exit code and its output.
 fn run(image: &str, options: &[&str], command: &[&str]) -> (i32, String) {
     let container = Container::run(options, image, command);
     let code = wait_for(|| container.exit_code());
@@ -95,7 +95,7 @@ fn the_app_is_small_and_says_how_it_runs() {
         Value::Null,
         "a platform would take it for the port"
     );
-    assert_eq!(config["Volumes"], Value::Null, "nothing is written");
+    assert_eq!(config["Volumes"], Value::Null, "no volume is needed");
     is_nobody_of_group_0(&config["User"]);
 }
 

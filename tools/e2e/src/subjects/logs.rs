@@ -1,4 +1,4 @@
-//! What the app and nginx log, and whom they take the client for. Every line is parsed, whatever a client sends.
+//! The logs of the app and of nginx, and the client's address in them. Every line can be parsed, whatever a client sends.
 
 use std::{net::SocketAddr, process::Command};
 
@@ -31,7 +31,7 @@ const HOSTILE: &[&[u8]] = &[
     b"\x16\x03\x01\xff\x00\r\n",
 ];
 
-/// What only a trusted proxy may say.
+/// The headers that only a trusted proxy may send.
 const FORGED: &str = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\
                       X-Request-Id: chosen-by-the-client\r\n\
                       Forwarded: for=203.0.113.9;proto=https\r\n";
@@ -300,7 +300,7 @@ fn through_nginx_both_logs_tell_one_story() {
         line
     };
 
-    // A stranger's headers change nothing.
+    // The headers of an untrusted peer are ignored.
     let client = find(&app, &honest)["client"].clone();
     assert_eq!(find(&app, &spoofed)["client"], client);
     assert_eq!(find(&app, &spoofed)["scheme"], "http");

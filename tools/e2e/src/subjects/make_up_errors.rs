@@ -1,4 +1,4 @@
-//! `make up` on machines where it can't work: it ends at once, with one message that names the remedy, and leaves nothing.
+//! `make up` on machines where it can't work: it ends at once, names the remedy in one message, and leaves no files.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ const PROJECT: &str = "berth-machine";
 /// A mirror that is surely down: the discard port.
 const NO_MIRROR: &str = "http://127.0.0.1:9/debian";
 
-/// Surroundings of a script: a cache folder of its own, and no setting of whoever runs the tests.
+/// The environment of a script: its own cache folder, and none of the user's settings.
 struct Machine {
     folder: TempDir,
 }
@@ -58,7 +58,7 @@ impl Machine {
         command
     }
 
-    /// A plugin folder with nothing in it.
+    /// An empty plugin folder.
     fn no_plugins(&self) -> PathBuf {
         self.path("docker")
     }
@@ -77,7 +77,7 @@ impl Machine {
         farm
     }
 
-    /// A copy of the project whose base images nobody has, pulled or made.
+    /// A copy of the project whose base images do not exist.
     fn without_bases(&self) -> PathBuf {
         let from = root_folder();
         let copy = self.path("project");
@@ -99,7 +99,7 @@ impl Machine {
         copy.join("deploy/local/offline/bases.sh")
     }
 
-    /// The script fails, with one message that holds all of this, and leaves nothing.
+    /// Asserts that the script fails, with one message that has all of this, and leaves no files.
     fn refuses(&self, command: &mut Command, says: &[&str]) {
         let output = command.output().unwrap();
         let stderr = text(&output.stderr);
@@ -148,7 +148,7 @@ impl Machine {
     }
 }
 
-/// Should a script have started something after all.
+/// Cleans up if a script has started something.
 impl Drop for Machine {
     fn drop(&mut self) {
         let label = format!("label=com.docker.compose.project={PROJECT}");
@@ -238,7 +238,7 @@ fn no_engine() {
 fn engine_not_running() {
     let machine = Machine::new();
     let socket = machine.path("docker.sock");
-    drop(UnixListener::bind(&socket).unwrap()); // the file stays, nobody listens
+    drop(UnixListener::bind(&socket).unwrap()); // the file stays, without a listener
     machine.refuses(
         machine
             .script("up.sh")

@@ -58,7 +58,7 @@ struct Row {
     #[serde(default)]
     with: Vec<String>,
     answer: String,
-    /// Where nginx can't do the same, what it answers, and why.
+    /// nginx's answer where it can't do the same, and the reason.
     front: Option<String>,
     why: Option<String>,
     /// The same of Apache.
@@ -134,7 +134,7 @@ impl Row {
         )
     }
 
-    /// Holds the answer to the row, and to what the app alone answers.
+    /// Compares the answer with the row, and with the app's own answer.
     fn check(
         &self,
         mode: Mode,

@@ -1,4 +1,4 @@
-//! Ten times what the replicas can do, and ten thousand connections: what is too much is refused quickly, probes are
+//! Ten times the replicas' capacity, and ten thousand connections: excess requests are refused quickly, probes are
 //! answered, and right afterwards everything is as before.
 
 use std::{
@@ -107,7 +107,7 @@ fn too_much_is_refused_quickly_and_nothing_breaks() {
         .assert_nothing_lost();
 }
 
-/// Connections of clients that say nothing.
+/// Opens connections without a request.
 fn connect(address: SocketAddr, number: usize) -> Vec<TcpStream> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

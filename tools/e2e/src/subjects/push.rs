@@ -1,4 +1,4 @@
-//! `make push`: what arrives in a registry and runs from there, and what is said when nothing arrives.
+//! `make push`: the image in the registry, which runs from there, and the errors of a failed push.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,7 @@ use harness::{
 /// Of the commit that is pushed: 2025-06-15 15:06:40, which no file has by itself.
 const COMMITTED: u64 = 1_750_000_000;
 
-/// A copy of the project in a git repository of its own, with nothing of the settings of whoever runs the tests.
+/// A copy of the project in a git repository of its own, without the user's settings.
 struct Project {
     folder: TempDir,
 }
@@ -178,7 +178,7 @@ impl Registry {
         }
     }
 
-    /// Where nothing listens.
+    /// An address without a listener.
     fn down() -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self {
@@ -419,7 +419,7 @@ fn a_registry_that_asks_for_a_login() {
     assert!(pinned.starts_with(&name), "{pinned}");
 }
 
-/// Where Docker's plugins are, if they are not installed for everybody.
+/// Where Docker's plugins are, if they are not installed for all users.
 fn plugins() -> Option<PathBuf> {
     let config = env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let config = config.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".docker")))?;

@@ -17,7 +17,7 @@ const SOON: [(&str, &str); 2] = [
         "proxy_next_upstream_timeout 2s",
     ),
 ];
-/// In which every replica has had its turn.
+/// Enough requests to reach every replica.
 const ROUND: usize = 6;
 /// At the same time, and more than nginx keeps connections for by itself.
 const MANY: usize = 100;
@@ -43,7 +43,7 @@ fn what_may_have_been_processed_is_not_sent_twice() {
     stage.tell("requests hang-up");
     for method in ["POST", "PATCH", "LOCK"] {
         assert_asked(&stage, method, "", 1, BAD_GATEWAY);
-        // Unless the client vouches for it.
+        // Unless the client marks it as idempotent.
         assert_asked(&stage, method, "Idempotency-Key: a\r\n", 2, BAD_GATEWAY);
     }
     for method in ["GET", "PUT", "DELETE"] {
@@ -89,7 +89,7 @@ fn the_page_says_what_became_of_the_last_attempt() {
         let answer = stage.ask("POST", "/", "");
         assert_eq!((answer.status, answer.text().as_str()), GATEWAY_TIMEOUT);
     }
-    assert!(refused() > before, "no absent one had its turn");
+    assert!(refused() > before, "no request was sent to the absent one");
 }
 
 fn a_service_may_answer_with_what_nginx_says_of_a_failure() {
@@ -114,7 +114,7 @@ fn a_service_may_answer_with_what_nginx_says_of_a_failure() {
 }
 
 fn an_address_that_is_gone_costs_a_moment() {
-    // Several, so that one has its turn.
+    // Several, so that one is tried.
     let stage = Staged::start(&["", "deaf", "deaf"], &[0, 1, 2], &[]);
     for method in ["GET", "POST"] {
         for _ in 0..ROUND {
@@ -123,7 +123,7 @@ fn an_address_that_is_gone_costs_a_moment() {
     }
     assert!(
         stage.errors().contains("timed out"),
-        "no such address had its turn"
+        "no request was sent to such an address"
     );
 }
 
@@ -168,7 +168,7 @@ fn a_request_outlives_a_change_of_the_replicas() {
     let stage = Staged::start(&["", "deaf", ""], &[0], &[connect]);
     let address = stage.address;
     stage.stubs[0].tell("requests mute");
-    // Whoever comes while these hang is sent to the deaf one first.
+    // Requests that arrive while these hang are sent to the deaf one first.
     for _ in 0..10 {
         thread::spawn(move || ask(address, "PUT", "/hanging", ""));
     }
@@ -232,7 +232,7 @@ fn a_new_replica_is_found_even_after_the_resolver_failed() {
     );
     stage.know(&[&[0, 1, 2]]);
     find(&stage, 2);
-    // And those that are gone are asked no more.
+    // Removed replicas get no more requests.
     stage.know(&[&[2]]);
     wait_for(|| {
         let before = stage.stubs[2].had("GET /");

@@ -1,4 +1,4 @@
-//! nginx and the app take turns where they share a machine, and only there (src/turns.rs).
+//! `SCHED_BATCH` where nginx and the app share a machine, and only there (crates/berth/src/process/sched_batch.rs).
 
 use std::fs;
 

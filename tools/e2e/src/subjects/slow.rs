@@ -30,7 +30,7 @@ struct Attack {
     pause: Duration,
     /// Whether it reads what comes back.
     reads: bool,
-    /// The statuses that will do; 0 for an end without an answer.
+    /// The allowed statuses; 0 for an end without an answer.
     answers: &'static [u16],
 }
 
@@ -138,7 +138,7 @@ const fn attack(
 }
 
 impl Attack {
-    /// Goes on until the server ends the connection; what is wrong with that end, if anything.
+    /// Sends until the server ends the connection; returns what is wrong with that end.
     fn fault(&self, address: SocketAddr) -> Option<String> {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -219,7 +219,7 @@ fn nginx_ends_every_slow_or_hostile_client() {
     all_are_ended(stack.front(), &attacks);
 }
 
-/// Connects `number` clients that say no more than `greeting`, and asks for `/` several times while they are there.
+/// Connects `number` clients that send only `greeting`, and requests `/` several times meanwhile.
 fn serves_beside(address: SocketAddr, number: usize, greeting: &str) {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -234,7 +234,7 @@ fn serves_beside(address: SocketAddr, number: usize, greeting: &str) {
     for _ in 0..10 {
         assert_eq!(home(address).status, 200, "beside {number} of {greeting:?}");
     }
-    // They were there all the time.
+    // They were connected all the time.
     for mut socket in idle {
         socket.set_nonblocking(true).unwrap();
         let silent = socket.read(&mut [0; 1]);
@@ -266,7 +266,7 @@ fn nginx_serves_beside_ten_thousand_idle_clients() {
     }
 }
 
-/// Clients that ask as fast as they get answers, for some time: how many got 200, and how many 503.
+/// Runs clients that send each request right after an answer. Returns the numbers of 200s and of 503s.
 fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
     let end = Instant::now() + Duration::from_secs(3);
     let client = || {

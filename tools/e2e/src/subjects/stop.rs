@@ -20,7 +20,7 @@ use harness::{
     wire,
 };
 
-/// A time that no test lives to see the end of.
+/// Longer than any test.
 const LONG: &str = "3600";
 
 fn draining_lines(app: &Solo) -> usize {
@@ -117,7 +117,7 @@ fn each_step_of_the_end_is_a_line_of_the_log() {
     assert!(said.ends_with(&steps), "{log:?}");
 }
 
-/// Asks again and again until refused, or as often as told; returns how often there was an answer.
+/// Sends requests until the connection is refused, or so often; returns the number of answers.
 fn ask_on(address: SocketAddr, path: &str, times: usize) -> usize {
     let ask = |_: &usize| {
         thread::sleep(shutdown::QUIET / 5);
@@ -340,7 +340,7 @@ fn a_stale_unix_socket_is_taken_over() {
     assert!(!socket.exists());
 }
 
-/// The app refuses to start, in one line that says why and what to do.
+/// Asserts that the app refuses to start, with a line that has the cause and the remedy.
 fn assert_cannot_listen(mut command: Command, says: &[&str]) {
     let Outcome {
         code, stderr: said, ..

@@ -10,7 +10,7 @@ use harness::{
 
 use super::config::{GOOD, MISTAKES};
 
-/// What nginx can't use although the app can: the replicas are asked over TCP.
+/// Values that the app accepts and nginx can't use: nginx connects to the replicas over TCP.
 const FOR_THE_APP_ALONE: &str = "unix:";
 
 /// The app's verdict: the exit code, and what it says without the name of the command.
