@@ -82,7 +82,7 @@ impl Stack {
     }
 
     /// The address of nginx itself: Docker's proxy at the published port has a timeout of its own.
-    pub fn front(&self) -> SocketAddr {
+    pub fn nginx_address(&self) -> SocketAddr {
         let [container] = &self.containers(self.proxy)[..] else {
             panic!("not one {}", self.proxy)
         };

@@ -226,7 +226,8 @@ impl Counted {
 /// Creates a folder for the counts of replicas, which run as another user.
 pub fn counting_folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder for what was processed");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).expect("the permissions can be set");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777))
+        .expect("the permissions can be set");
     folder
 }
 
@@ -363,7 +364,7 @@ impl Report {
             .range(numbers.end..options.first + BLOCK)
             .map(|(number, _)| number)
         {
-            faults.push(format!("{number} was processed, and nobody asked"));
+            faults.push(format!("{number} was processed, but never requested"));
         }
         Self {
             outcome,

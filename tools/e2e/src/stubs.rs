@@ -32,7 +32,7 @@ pub fn folder() -> TempDir {
 }
 
 /// Starts nginx as Compose does. Returns once it answers, even with an error.
-pub fn front(options: &[&str]) -> (Container, SocketAddr) {
+pub fn start_nginx(options: &[&str]) -> (Container, SocketAddr) {
     let as_compose = [
         "--read-only",
         "--tmpfs=/tmp",
@@ -173,7 +173,7 @@ impl Staged {
         let conf = folder();
         let file = conf.path().join("upstream.conf");
         fs::write(&file, upstream).unwrap();
-        let (nginx, address) = front(&[
+        let (nginx, address) = start_nginx(&[
             "--network=bridge",
             &format!("--dns={}", dns.address),
             &format!(

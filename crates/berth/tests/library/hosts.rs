@@ -122,7 +122,7 @@ fn django_debug_defaults() {
 
 /// List, host, verdict. `*` shows the grammar alone.
 #[rustfmt::skip] // a table
-const OURS: &[(&str, &str, Verdict)] = &[
+const FURTHER: &[(&str, &str, Verdict)] = &[
     // The grammar of RFC 3986.
     ("*", "a", Allowed),
     ("*", "", Refused),
@@ -246,7 +246,7 @@ const OURS: &[(&str, &str, Verdict)] = &[
 
 #[test]
 fn our_cases() {
-    for (list, host, expected) in OURS {
+    for (list, host, expected) in FURTHER {
         assert_eq!(verdict(list, host), *expected, "{host:?} with {list:?}");
     }
     assert_eq!(verdict("*", b"a\xff"), Malformed);

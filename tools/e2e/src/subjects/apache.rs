@@ -80,7 +80,7 @@ fn without_replicas_there_is_a_page_that_says_so() {
     wait_for(|| (get(stack.address, "/", "localhost").status == 200).then_some(()));
 }
 
-fn strangers_are_not_believed_and_learn_nothing() {
+fn untrusted_clients_are_not_believed_and_learn_nothing() {
     let stack = start(&[("LOG_FORMAT", "json")]);
     let forged = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nForwarded: for=203.0.113.9\r\n\
          X-Request-Id: chosen\r\n";
@@ -233,7 +233,7 @@ fn a_kill() {
 harness::trials![
     replicas_that_come_are_found_and_those_that_die_are_left_out,
     without_replicas_there_is_a_page_that_says_so,
-    strangers_are_not_believed_and_learn_nothing,
+    untrusted_clients_are_not_believed_and_learn_nothing,
     it_believes_the_proxies_that_it_is_told_to,
     the_proxy_may_have_headers_of_its_own,
     the_proxy_may_pass_on_the_id_that_a_client_chose,

@@ -21,7 +21,7 @@ const ENOUGH: usize = 400;
 /// With a target of this length.
 const LONG: usize = 10_000;
 
-/// An app whose log is a file of the test, and its address.
+/// Starts an app with this standard error; returns it and its address.
 fn app(log: impl Into<Stdio>) -> (Running, SocketAddr) {
     // Its log can't be read for the port that it chose.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -48,7 +48,7 @@ fn lines(reader: PipeReader) -> Vec<String> {
         .collect()
 }
 
-fn requests_are_answered_while_nobody_reads_the_log() {
+fn requests_are_answered_while_the_log_is_not_read() {
     let (reader, writer) = pipe().unwrap();
     let (mut app, address) = app(writer);
     ask(address, ENOUGH);
@@ -67,7 +67,10 @@ fn requests_are_answered_while_nobody_reads_the_log() {
         let (before, _) = line.split_once(" lines of the log could not be written")?;
         before.split(' ').next_back()?.parse::<usize>().ok()
     });
-    assert!(written < ENOUGH, "no line was lost, so the log was not blocked");
+    assert!(
+        written < ENOUGH,
+        "no line was lost, so the log was not blocked"
+    );
     assert_eq!(told.sum::<usize>(), ENOUGH + 1 - written);
     assert!(
         lines.last().unwrap().contains("stopped"),
@@ -91,7 +94,7 @@ fn nothing_is_lost_while_there_is_room_in_memory() {
     assert_eq!(lines.iter().filter(whole).count(), 64);
 }
 
-fn a_log_that_nobody_reads_does_not_keep_the_process_from_ending() {
+fn an_unread_log_does_not_keep_the_process_from_ending() {
     let (reader, writer) = pipe().unwrap();
     let (mut app, address) = app(writer);
     ask(address, ENOUGH);
@@ -143,9 +146,9 @@ fn nginx_answers_while_a_terminal_that_is_attached_to_it_takes_nothing() {
 }
 
 harness::trials![
-    requests_are_answered_while_nobody_reads_the_log,
+    requests_are_answered_while_the_log_is_not_read,
     nothing_is_lost_while_there_is_room_in_memory,
-    a_log_that_nobody_reads_does_not_keep_the_process_from_ending,
+    an_unread_log_does_not_keep_the_process_from_ending,
     requests_are_answered_while_the_disk_is_full,
     requests_are_answered_when_the_reader_of_the_log_is_gone,
     nginx_answers_while_a_terminal_that_is_attached_to_it_takes_nothing,

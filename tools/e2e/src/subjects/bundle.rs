@@ -263,9 +263,9 @@ fn requests_in_flight_get_their_answers_however_often_it_is_told_to_stop() {
         let steps = [first.as_str(), "drained: listening no more", "stopped"];
         assert!(said.ends_with(&steps), "{log:?}");
         // Both logs have their last lines.
-        let ours = |line: &String| line.contains("POST");
-        assert_eq!(log.into_iter().filter(ours).count(), 1);
-        assert_eq!(bundle.nginx_log().into_iter().filter(ours).count(), 1);
+        let is_post = |line: &String| line.contains("POST");
+        assert_eq!(log.into_iter().filter(is_post).count(), 1);
+        assert_eq!(bundle.nginx_log().into_iter().filter(is_post).count(), 1);
     }
 }
 
@@ -433,9 +433,9 @@ fn the_compose_file_runs_it_hardened() {
     }
     // Each but what the image and the container's port say, and what is for a stack.
     let passed = service["environment"].as_object().unwrap().keys();
-    let ours = ["BIND", "NGINX_ADDRESS", "PORT", "STATIC_DIR"];
+    let excluded = ["BIND", "NGINX_ADDRESS", "PORT", "STATIC_DIR"];
     let variables = VARIABLES.iter().map(|it| it.name);
-    let variables: BTreeSet<_> = variables.filter(|it| !ours.contains(it)).collect();
+    let variables: BTreeSet<_> = variables.filter(|it| !excluded.contains(it)).collect();
     assert_eq!(
         passed.map(String::as_str).collect::<BTreeSet<_>>(),
         variables
@@ -460,7 +460,7 @@ fn a_signal_to_its_process_group_reaches_it_alone() {
 }
 
 /// Some platforms signal every process of a container. nginx then stops at once, but that is no failure.
-fn when_everyone_is_told_to_stop_it_ends_in_order() {
+fn when_every_process_is_told_to_stop_it_ends_in_order() {
     let bundle = Bundle::start(&[]);
     bundle.shell("kill -TERM -1; kill -TERM 1");
     assert_eq!(bundle.ended(), 0);
@@ -491,5 +491,5 @@ harness::trials![
     under_load_nothing_is_lost_from_the_signal_to_the_end_of_the_drain,
     the_compose_file_runs_it_hardened,
     a_signal_to_its_process_group_reaches_it_alone,
-    when_everyone_is_told_to_stop_it_ends_in_order,
+    when_every_process_is_told_to_stop_it_ends_in_order,
 ];

@@ -42,10 +42,7 @@ fn whoever_cannot_be_accepted_is_hung_up_on() {
             Err(error) => panic!("{error}, after {answered} answers and {closed} closed"),
         }
     }
-    assert!(
-        closed > 0,
-        "there were enough descriptors for all clients"
-    );
+    assert!(closed > 0, "there were enough descriptors for all clients");
     app.log_line(|line| line.contains("no file descriptors left"));
     limit(&app, 1000);
     wait_for(|| {

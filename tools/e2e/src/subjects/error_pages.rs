@@ -48,7 +48,7 @@ fn the_pages_are_there_when_every_replica_is_dead() {
     assert_refused(stack.address, "TRACE /", 501, page(501));
 }
 
-fn maintenance_turns_everyone_away_but_probes() {
+fn maintenance_rejects_all_requests_but_probes() {
     let on = ("MAINTENANCE", "on");
     let solo = Solo::start(&[on]);
     let stack = Stack::start(&[on]);
@@ -85,5 +85,5 @@ fn maintenance_turns_everyone_away_but_probes() {
 
 harness::trials![
     the_pages_are_there_when_every_replica_is_dead,
-    maintenance_turns_everyone_away_but_probes,
+    maintenance_rejects_all_requests_but_probes,
 ];

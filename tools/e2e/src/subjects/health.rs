@@ -157,7 +157,7 @@ fn healthcheck_finds_the_server_wherever_it_listens() {
     assert_passes(&[("PORT", &port)]);
 }
 
-fn healthcheck_does_not_care_for_whom_the_server_answers() {
+fn healthcheck_works_with_any_allowed_hosts() {
     let app = Solo::start(&[("ALLOWED_HOSTS", "example.com"), ("KEEP_ALIVE", "0")]);
     assert_passes(&[("BIND", &app.address.to_string())]);
 }
@@ -172,7 +172,7 @@ fn healthcheck_asks_over_a_unix_socket() {
     assert_passes(&variables);
 }
 
-fn healthcheck_fails_where_nobody_listens() {
+fn healthcheck_fails_without_a_listener() {
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = gone.local_addr().unwrap().to_string();
     drop(gone);
@@ -221,9 +221,9 @@ harness::trials![
     probes_leave_no_access_line,
     a_draining_server_is_alive_but_not_ready,
     healthcheck_finds_the_server_wherever_it_listens,
-    healthcheck_does_not_care_for_whom_the_server_answers,
+    healthcheck_works_with_any_allowed_hosts,
     healthcheck_asks_over_a_unix_socket,
-    healthcheck_fails_where_nobody_listens,
+    healthcheck_fails_without_a_listener,
     healthcheck_gives_up_on_a_server_that_hangs,
     healthcheck_fails_on_a_server_that_hangs_up,
     healthcheck_fails_while_the_server_drains,

@@ -186,7 +186,7 @@ fn of_an_answer_to_head_nothing_is_sent() {
     assert_eq!(line["bytes"], 0);
 }
 
-fn a_handler_that_panics_is_an_error_of_ours() {
+fn a_handler_that_panics_is_an_internal_error() {
     let folder = counting_folder();
     let mut counting = Command::new(program("counting"));
     counting.env("BIND", FREE).env("COUNT_DIR", folder.path());
@@ -306,24 +306,24 @@ fn through_nginx_both_logs_tell_one_story() {
     assert_eq!(find(&app, &spoofed)["scheme"], "http");
     assert_eq!(find(&nginx, &spoofed)["client"], client);
 
-    let front = find(&nginx, &honest);
-    assert_eq!(front["request"], "GET / HTTP/1.1");
-    assert_eq!(front["status"], 200);
-    assert_eq!(front["upstream_status"], "200");
+    let line = find(&nginx, &honest);
+    assert_eq!(line["request"], "GET / HTTP/1.1");
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["upstream_status"], "200");
     assert!(
-        front["upstream"].as_str().unwrap().ends_with(":8080"),
-        "{front}"
+        line["upstream"].as_str().unwrap().ends_with(":8080"),
+        "{line}"
     );
     assert!(
-        front["upstream_s"].as_str().unwrap().parse::<f64>().is_ok(),
-        "{front}"
+        line["upstream_s"].as_str().unwrap().parse::<f64>().is_ok(),
+        "{line}"
     );
     assert!(
-        front["duration_s"].is_number() && front["bytes"].is_u64(),
-        "{front}"
+        line["duration_s"].is_number() && line["bytes"].is_u64(),
+        "{line}"
     );
-    assert_eq!(front["host"], "localhost");
-    assert!(front["time"].is_string(), "{front}");
+    assert_eq!(line["host"], "localhost");
+    assert!(line["time"].is_string(), "{line}");
 
     // nginx answers with a file by itself.
     assert_eq!(find(&nginx, &file)["upstream"], "");
@@ -361,7 +361,7 @@ harness::trials![
     the_apps_json_has_one_object_a_line_whatever_is_sent,
     an_access_line_says_what_was_asked_and_answered,
     of_an_answer_to_head_nothing_is_sent,
-    a_handler_that_panics_is_an_error_of_ours,
+    a_handler_that_panics_is_an_internal_error,
     a_client_that_goes_away_leaves_a_line_too,
     only_a_trusted_peer_says_who_the_client_is,
     a_trusted_peers_request_id_counts_only_if_it_is_well_formed,

@@ -87,7 +87,7 @@ impl Machine {
             for script in entries.filter(|it| it.path().is_file()) {
                 let text = fs::read_to_string(script.path())
                     .unwrap()
-                    .replace("berth-base/", "berth-nobody/");
+                    .replace("berth-base/", "berth-missing/");
                 fs::write(copy.join(folder).join(script.file_name()), text).unwrap();
             }
         }
@@ -253,18 +253,18 @@ fn no_permission_for_the_socket() {
     }
     let machine = Machine::new();
     let up = machine.script("up.sh");
-    let mut nobody = machine.command(&[
+    let mut restricted = machine.command(&[
         "setpriv",
         "--reuid=65534",
         "--regid=65534",
         "--clear-groups",
     ]);
-    nobody
+    restricted
         .arg(up.get_program())
         .args(up.get_args())
         .env("HOME", "/nonexistent");
     machine.refuses(
-        &mut nobody,
+        &mut restricted,
         &["may not use Docker's socket", "usermod -aG docker"],
     );
 }
@@ -515,14 +515,14 @@ fn a_stand_in_is_made_and_trusts_what_this_machine_trusts() {
     let table = fs::read_to_string(&bases).unwrap();
     let packages = table
         .lines()
-        .find_map(|line| line.strip_prefix("NGINX_IMAGE berth-nobody/nginx:forky "))
+        .find_map(|line| line.strip_prefix("NGINX_IMAGE berth-missing/nginx:forky "))
         .unwrap()
         .trim_end_matches('"');
     fs::write(
         &bases,
         table
             .replace(packages, "ca-certificates")
-            .replace("berth-nobody/nginx", PROJECT),
+            .replace("berth-missing/nginx", PROJECT),
     )
     .unwrap();
     let mut command = machine.command(&["bash", bases.to_str().unwrap()]);

@@ -26,7 +26,7 @@ const RECOVERY: Duration = Duration::from_secs(5);
 fn too_much_is_refused_quickly_and_nothing_breaks() {
     // As many as are done within little more than a second.
     let stack = Counted::start(&[("CLIENT_TIMEOUT", "60"), ("MAX_REQUESTS", "256")]);
-    let front = stack.front();
+    let nginx = stack.nginx_address();
     let replicas = stack.containers("app");
     let limit = |cpus: &str| {
         let update = ["update", "--cpus", cpus];
@@ -38,11 +38,11 @@ fn too_much_is_refused_quickly_and_nothing_breaks() {
             .concat(),
         )
     };
-    let idle = connect(front, 10_000);
+    let idle = connect(nginx, 10_000);
     limit(CPUS);
     let over = AtomicBool::new(false);
     let (report, probes) = thread::scope(|scope| {
-        let probes = scope.spawn(|| probe(front, &over));
+        let probes = scope.spawn(|| probe(nginx, &over));
         let options = Options {
             rate: RATE,
             in_flight: 2000,

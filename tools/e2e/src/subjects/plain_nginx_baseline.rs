@@ -22,7 +22,10 @@ fn measure(event: &str, action: impl FnOnce(&Counted)) -> Report {
         report.outcome.total,
         report.lost()
     );
-    assert!(report.outcome.answered > 0, "no request was served: {report}");
+    assert!(
+        report.outcome.answered > 0,
+        "no request was served: {report}"
+    );
     report
 }
 

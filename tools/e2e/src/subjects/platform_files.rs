@@ -35,7 +35,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn no_file_has_what_a_first_deploy_would_stumble_over() {
+fn no_file_has_a_mistake_that_fails_a_first_deploy() {
     let found: Vec<_> = all()
         .iter()
         .flat_map(|(name, contract, documents)| {
@@ -393,7 +393,7 @@ fn each_platform_has_a_page_and_a_row_in_the_table() {
     }
 }
 
-fn the_table_says_which_values_stand_in_no_document() {
+fn the_table_says_which_values_are_not_documented() {
     for (name, ..) in all() {
         let contract = text(&format!("deploy/{name}/contract.toml"));
         let mut guesses: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -557,7 +557,7 @@ fn an_image_that_a_platform_would_stumble_over_is_noticed() {
 }
 
 harness::trials![
-    no_file_has_what_a_first_deploy_would_stumble_over,
+    no_file_has_a_mistake_that_fails_a_first_deploy,
     files_pass_the_official_schemas,
     a_wrong_port_path_grace_signal_or_image_is_noticed_where_it_stands,
     a_misspelt_key_is_noticed_and_the_right_one_named,
@@ -567,7 +567,7 @@ harness::trials![
     every_value_of_a_contract_has_its_source_behind_it,
     contracts_do_not_get_into_each_others_way,
     each_platform_has_a_page_and_a_row_in_the_table,
-    the_table_says_which_values_stand_in_no_document,
+    the_table_says_which_values_are_not_documented,
     no_image_exposes_a_port,
     herokus_app_json_is_not_dokkus,
     an_app_with_names_of_its_own_has_nothing_of_the_sample,

@@ -35,7 +35,7 @@ use platform_check::{
 
 const IMAGE: &str = "berth-app";
 /// The addresses of clients that bypass the router (RFC 5737); each platform has eight addresses of it.
-const STRANGERS: [u8; 3] = [203, 0, 113];
+const UNTRUSTED_CLIENTS: [u8; 3] = [203, 0, 113];
 /// The address that a client claims to have.
 const SOMEBODY_ELSE: &str = "192.0.2.66";
 /// The headers that clients send to spoof an address; a router passes on those that it does not know.
@@ -78,9 +78,9 @@ fn keeps(name: &str, number: u8) -> Result<(), Failed> {
     }
 
     let router: Ipv4Addr = contract.router.address.parse()?;
-    let [a, b, c] = STRANGERS;
-    let stranger = Ipv4Addr::new(a, b, c, 8 * number + 1);
-    let [inside, outside] = [router, stranger].map(Network::with);
+    let [a, b, c] = UNTRUSTED_CLIENTS;
+    let untrusted = Ipv4Addr::new(a, b, c, 8 * number + 1);
+    let [inside, outside] = [router, untrusted].map(Network::with);
     let container = run(&contract, &rules::of_files(&contract, &documents), &inside);
     outside.join(&container);
     let port = contract.container.port;
@@ -101,7 +101,7 @@ fn keeps(name: &str, number: u8) -> Result<(), Failed> {
     probe(&contract, &container, address)?;
     asks(&contract.router, &container, address, "")?;
     asks(&contract.router, &container, address, SOMEBODY_ELSE)?;
-    is_no_router(&contract.router, &container, back_door, stranger)?;
+    is_no_router(&contract.router, &container, back_door, untrusted)?;
     stops(&contract, &container, address)
 }
 
@@ -289,13 +289,16 @@ fn is_no_router(
     router: &Router,
     container: &Container,
     address: SocketAddr,
-    stranger: Ipv4Addr,
+    untrusted: Ipv4Addr,
 ) -> Result<(), Failed> {
     let request = request(router, SOMEBODY_ELSE, "forged");
     let line = logged(container, &wire::ask(address, &request));
     let id = line["request_id"].as_str().unwrap_or_default();
-    if line["client"] != stranger.to_string() || line["scheme"] != "http" || id.len() != 32 {
-        return Err(format!("{request:?} of a stranger at {stranger} was logged as {line}").into());
+    if line["client"] != untrusted.to_string() || line["scheme"] != "http" || id.len() != 32 {
+        return Err(format!(
+            "{request:?} of an untrusted client at {untrusted} was logged as {line}"
+        )
+        .into());
     }
     Ok(())
 }
@@ -373,9 +376,7 @@ fn load(address: SocketAddr, request: &str, keeps: bool, over: &AtomicBool) -> R
             Some(socket) => socket,
             None => TcpStream::connect(address).map_err(lost)?,
         };
-        socket
-            .set_read_timeout(Some(wire::TIMEOUT))
-            .map_err(lost)?;
+        socket.set_read_timeout(Some(wire::TIMEOUT)).map_err(lost)?;
         socket.write_all(request.as_bytes()).map_err(lost)?;
         let answer = whole(&mut socket).map_err(lost)?;
         if !answer.contains(" 200 OK\r\n") {

@@ -289,10 +289,10 @@ fn what_is_pushed_runs_by_its_digest_as_what_was_built() {
         assert_eq!(labels[&label], value, "{label}");
     }
 
-    let [front, file] = answers(&pinned);
-    let [own_front, own_file] = answers("berth-app");
-    assert_eq!((front.status, file.status), (200, 200));
-    assert_eq!(lasting(&front), lasting(&own_front));
+    let [page, file] = answers(&pinned);
+    let [own_page, own_file] = answers("berth-app");
+    assert_eq!((page.status, file.status), (200, 200));
+    assert_eq!(lasting(&page), lasting(&own_page));
     assert_eq!(lasting(&file), lasting(&own_file), "validators and all");
     let robots = fs::read(root().join("static/robots.txt")).unwrap();
     assert!(file.body == robots && own_file.body == robots);

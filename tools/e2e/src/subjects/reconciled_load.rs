@@ -54,7 +54,7 @@ fn what_was_processed_is_reconciled_with_what_was_answered() {
     );
     assert_eq!(
         reconciled((0..11).map(once)),
-        ["10 was processed, and nobody asked"]
+        ["10 was processed, but never requested"]
     );
 }
 

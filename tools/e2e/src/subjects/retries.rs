@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::stubs::{Staged, ask, front};
+use crate::stubs::{Staged, ask, start_nginx};
 use harness::{solo::wait_for, stack::docker, wire::TIMEOUT};
 
 /// For tests in which a replica hangs: the same relations as with nginx's own times, but sooner.
@@ -302,7 +302,7 @@ fn a_replica_is_left_alone_as_long_as_it_drains_and_is_known() {
     const NEWS: f64 = 2.0;
     for drain in ["", "0", "2.5", "60"] {
         let setting = format!("--env=DRAIN_SECONDS={drain}");
-        let (nginx, _) = front(&["--network=bridge", &setting]);
+        let (nginx, _) = start_nginx(&["--network=bridge", &setting]);
         let replicas = docker(&["exec", &nginx.name, "cat", "/tmp/berth/replicas.conf"]);
         let (_, time) = replicas.split_once(" fail_timeout=").expect("a time");
         let (time, _) = time.split_once("s;").expect("seconds");
@@ -317,7 +317,7 @@ fn a_replica_is_left_alone_as_long_as_it_drains_and_is_known() {
 
 fn the_resolver_is_the_containers_own() {
     let nowhere = ["--dns=192.0.2.1", "--dns=2001:db8::1"];
-    let (nginx, _) = front(&[&["--network=bridge"], &nowhere[..]].concat());
+    let (nginx, _) = start_nginx(&[&["--network=bridge"], &nowhere[..]].concat());
     let resolver = docker(&["exec", &nginx.name, "cat", "/tmp/berth/resolver.conf"]);
     assert!(
         resolver.starts_with("resolver 192.0.2.1 [2001:db8::1] "),

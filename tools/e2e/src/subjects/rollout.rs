@@ -504,10 +504,10 @@ fn a_version_is_rolled_out_during_maintenance() {
     assert_eq!(service.replicas(), before, "the app is left alone");
 
     let second = Image::version();
-    let front = Image::build("berth-nginx", "");
+    let image = Image::build("berth-nginx", "");
     for arguments in [
         &["--image", &second.0][..],
-        &["--service", "nginx", "--image", &front.0],
+        &["--service", "nginx", "--image", &image.0],
     ] {
         let (code, said) = service.rollout_with(&on, arguments).end();
         assert_eq!(code, Some(0), "{said}");
@@ -518,8 +518,8 @@ fn a_version_is_rolled_out_during_maintenance() {
 }
 
 fn a_build_tells_when_the_files_have_changed() {
-    let front = Image::build("berth-nginx", "");
-    let service = Service::start(&[("FRONT_IMAGE", &front.0), ("PUBLISH", &fixed_address())]);
+    let image = Image::build("berth-nginx", "");
+    let service = Service::start(&[("FRONT_IMAGE", &image.0), ("PUBLISH", &fixed_address())]);
     let nginx = service.stack.containers("nginx");
     let tells = |said: &str| said.contains("Files of the site") && said.contains("make up");
     let said = service.roll(&["--build"]);
@@ -538,8 +538,8 @@ fn a_build_tells_when_the_files_have_changed() {
 }
 
 fn nginx_is_replaced_with_a_short_gap_and_only_by_one_that_works() {
-    let front = Image::build("berth-nginx", "");
-    let service = Service::start(&[("FRONT_IMAGE", &front.0), ("PUBLISH", &fixed_address())]);
+    let image = Image::build("berth-nginx", "");
+    let service = Service::start(&[("FRONT_IMAGE", &image.0), ("PUBLISH", &fixed_address())]);
     let replicas = service.replicas();
     let nginx = |service: &Service| {
         let ids = service.stack.compose(&["ps", "--all", "--quiet", "nginx"]);
@@ -559,7 +559,7 @@ fn nginx_is_replaced_with_a_short_gap_and_only_by_one_that_works() {
     assert_eq!(losses, [""; 0]);
     assert_eq!(nginx(&service), before);
 
-    let (first, second) = (front.id(), Image::build("berth-nginx", ""));
+    let (first, second) = (image.id(), Image::build("berth-nginx", ""));
     let started = Instant::now();
     service.roll(&[&arguments[..], &[&second.0]].concat());
     assert!(started.elapsed() < TIMEOUT);

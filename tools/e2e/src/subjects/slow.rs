@@ -12,7 +12,7 @@ use std::{
 use harness::{
     SetOnDrop, Solo, Stack,
     stack::docker,
-    wire::{self, TIMEOUT, Reply},
+    wire::{self, Reply, TIMEOUT},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -102,7 +102,7 @@ const ATTACKS: &[Attack] = &[
     Attack {
         reads: false,
         ..attack(
-            "requests whose answers nobody reads",
+            "requests whose answers are not read",
             "",
             "GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
             Duration::ZERO,
@@ -216,7 +216,7 @@ fn the_app_alone_ends_every_slow_or_hostile_client() {
 fn nginx_ends_every_slow_or_hostile_client() {
     let stack = Stack::start(&LIMITS);
     let attacks: Vec<_> = ATTACKS.iter().collect();
-    all_are_ended(stack.front(), &attacks);
+    all_are_ended(stack.nginx_address(), &attacks);
 }
 
 /// Connects `number` clients that send only `greeting`, and requests `/` several times meanwhile.
@@ -255,7 +255,7 @@ fn the_app_alone_serves_beside_ten_thousand_idle_clients() {
 fn nginx_serves_beside_ten_thousand_idle_clients() {
     for greeting in ["", BEGUN] {
         let stack = Stack::start(&LONG);
-        serves_beside(stack.front(), 10_000, greeting);
+        serves_beside(stack.nginx_address(), 10_000, greeting);
         let restarts = docker(&[
             "inspect",
             "--format",
@@ -306,7 +306,7 @@ fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
 
 fn nginx_sheds_what_is_too_much() {
     let stack = Stack::start(&[("MAX_REQUESTS", "2")]);
-    let address = stack.front();
+    let address = stack.nginx_address();
     let (served, shed) = hammer(address, "/", 64);
     assert!(served > 0 && shed > 0, "{served} served, {shed} shed");
     // Back to normal: one at a time is never too much.
@@ -315,11 +315,11 @@ fn nginx_sheds_what_is_too_much() {
     }
 }
 
-fn slow_senders_take_nobodys_place() {
+fn slow_senders_do_not_count_as_in_flight() {
     let variables = [("MAX_REQUESTS", "2"), LONG[0]];
     let app = Solo::start(&variables);
     let stack = Stack::start(&variables);
-    for address in [app.address, stack.front()] {
+    for address in [app.address, stack.nginx_address()] {
         serves_beside(address, 20, BEGUN);
     }
 }
@@ -330,5 +330,5 @@ harness::trials![
     @timed the_app_alone_serves_beside_ten_thousand_idle_clients,
     @timed nginx_serves_beside_ten_thousand_idle_clients,
     @timed nginx_sheds_what_is_too_much,
-    @timed slow_senders_take_nobodys_place,
+    @timed slow_senders_do_not_count_as_in_flight,
 ];
