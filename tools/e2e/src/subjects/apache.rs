@@ -27,7 +27,7 @@ fn start(variables: &[(&str, &str)]) -> Stack {
     Stack::behind("apache", &[&own, variables].concat())
 }
 
-/// The replicas that answer a round of requests, none of which may fail.
+/// Returns the replicas that answer a round of requests. No request may fail.
 fn answering(stack: &Stack) -> BTreeSet<String> {
     let ask = |_| {
         let reply = get(stack.address, "/", "localhost");

@@ -160,7 +160,7 @@ fn the_same_commit_gives_the_same_binary_and_the_same_layers() {
     image("berth-app");
     let (first, _) = Version::with("once", copy().path(), &[]);
 
-    // Another checkout, of which every crate is compiled again, and the image put together in other words: the cache goes by
+    // A second checkout compiles every crate again, and a changed Dockerfile assembles the image again: the cache goes by
     // what is copied, and not by its times. (In an old engine, `--no-cache` can end in a panic.)
     let other = copy();
     let touch = ["-type", "f", "-exec", "touch", "{}", "+"];

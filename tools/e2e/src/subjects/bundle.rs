@@ -449,7 +449,7 @@ fn the_compose_file_runs_it_hardened() {
 
 /// As a terminal signals at Ctrl-C.
 fn a_signal_to_its_process_group_reaches_it_alone() {
-    // As the first process its group would be everyone.
+    // The group of a container's first process would have all its processes.
     let bundle = Bundle::start(&["--init", "--env=DRAIN_SECONDS=0.5"]);
     let request = InFlight::begin(bundle.inner());
     bundle.shell(&kill("INT", "-", "/app bundle"));

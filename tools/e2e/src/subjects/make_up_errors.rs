@@ -181,7 +181,7 @@ fn root(part: &str) -> bool {
     )
 }
 
-/// Plugins that were installed for everyone can't be hidden.
+/// Plugins that were installed for all users can't be hidden.
 fn plugins_hideable() -> bool {
     let nowhere = tempfile::tempdir().unwrap();
     let compose = Command::new("docker")
@@ -190,7 +190,7 @@ fn plugins_hideable() -> bool {
         .output()
         .unwrap();
     can(
-        "without Docker's plugins, for they are installed for everyone",
+        "without Docker's plugins, for they are installed for all users",
         !compose.status.success(),
     )
 }

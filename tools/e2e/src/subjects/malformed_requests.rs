@@ -216,7 +216,7 @@ impl Expected {
     }
 }
 
-/// The id in the answer is one that Berth chose, and the access line has it, and the address that the connection came from.
+/// Checks that Berth chose the id in the answer. The access line must have the same id, and the peer's address.
 fn check_origin(reply: &Reply, modes: &Modes, mode: Mode) -> Result<(), Failed> {
     static PEERS: [OnceLock<String>; 3] = [const { OnceLock::new() }; 3];
     let peer = PEERS[mode as usize].get_or_init(|| {

@@ -14,7 +14,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Requests a second.
 const RATE: u32 = 9000;
-/// Two replicas with as much of a processor, of which a request takes [`WORK`], can do 200 a second at most, on any
+/// The processors of each replica. As a request takes [`WORK`], two replicas do at most 200 a second, on any
 /// machine.
 const CPUS: &str = "0.1";
 /// Microseconds.

@@ -84,7 +84,7 @@ fn the_page_says_what_became_of_the_last_attempt() {
     stage.stubs[0].tell("requests mute");
     let refused = || stage.errors().matches("Connection refused").count();
     let (before, begun) = (refused(), Instant::now());
-    // One that is absent has its turn again after its time out of turn, then the POST is passed on to the one that hangs.
+    // The absent one is tried again once it counts as available; then the POST is passed on to the one that hangs.
     while begun.elapsed() < 5 * TIMEOUT / 4 {
         let answer = stage.ask("POST", "/", "");
         assert_eq!((answer.status, answer.text().as_str()), GATEWAY_TIMEOUT);

@@ -308,7 +308,7 @@ impl Versions {
         }
     }
 
-    /// Each version in its turn by `way`, which is given a rollout that is ready to run; and what became of the requests.
+    /// Rolls out each version by `way`, whose argument is a prepared rollout. Returns the outcome of the requests.
     fn follow(
         &self,
         from: From,
