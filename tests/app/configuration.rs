@@ -1,4 +1,4 @@
-//! The configuration: Compose and nginx accept it, and every variable of src/settings.rs stands wherever it must.
+//! The configuration: Compose and nginx accept it, and every variable of src/settings.rs is passed on and documented.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +41,7 @@ fn nginx_accepts_its_configuration() {
     let model = run(&mut compose(&["config", "--format", "json"]));
     let model: Value = serde_json::from_str(&model).expect("JSON");
     let image = model["services"]["nginx"]["image"].as_str().expect("nginx");
-    // As bare as the container that Compose runs.
+    // With the restrictions of docker-compose.yml.
     let bare = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"];
     run(Command::new("docker")
         .args(["run", "--rm", "--network=none"])
@@ -53,7 +53,7 @@ fn nginx_accepts_its_configuration() {
 fn the_readme_lists_every_variable_with_its_default() {
     let readme = read("README.md");
     if !readme.contains("| variable | default | meaning |") {
-        return; // A README of your own may do without the table.
+        return; // Your own README need not have the table.
     }
     for variable in VARIABLES {
         let name = variable.name;

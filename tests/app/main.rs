@@ -8,7 +8,7 @@ use std::process::Command;
 
 use harness::{skip, stack::works};
 
-/// What your service needs in its environment. Everything else has its default.
+/// The variables that your service needs. All others have their defaults.
 const VARIABLES: &[(&str, &str)] = &[("TZ", "UTC")];
 
 /// The app's binary, with [`VARIABLES`] as its whole environment.
@@ -21,7 +21,7 @@ fn app() -> Command {
     command
 }
 
-/// Whether Docker and Compose answer. If not, says that `what` was not tested, and why.
+/// Returns whether Docker and Compose are available. If not, prints that `what` was not tested, and why.
 fn has_docker(what: &str) -> bool {
     let why = match (works(&["version"]), works(&["compose", "version"])) {
         (true, true) => return true,

@@ -1,4 +1,4 @@
-//! Scaling the app by one replica and back, while requests come through nginx: none is lost.
+//! Scales the app by one replica and back under a load through nginx. No request may be lost.
 
 use std::{
     collections::BTreeSet,
@@ -16,9 +16,9 @@ use harness::{SetOnDrop, Stack, wire};
 
 use crate::{VARIABLES, has_docker};
 
-/// A path that the app answers, and not nginx with a file. Any status will do, as long as it stays the same.
+/// A path that the app answers, not nginx with a file. Any status is accepted if it stays the same.
 const PATH: &str = "/";
-/// The load ends after this, whatever happens.
+/// The load ends after this time at the latest.
 const LIMIT: Duration = Duration::from_secs(120);
 const TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(2);
@@ -33,7 +33,7 @@ fn scaling_by_one_and_back_loses_no_request() {
     let (end, seen) = (AtomicBool::new(false), Mutex::default());
     let load = |keep| repeat(stack.address, status, keep, &end, &seen);
     let (kept, fresh) = thread::scope(|scope| {
-        // The threads end also if this one fails.
+        // The threads end even if this one fails.
         let end = SetOnDrop(&end);
         let loads = (scope.spawn(|| load(true)), scope.spawn(|| load(false)));
         scale(&stack, 3);
@@ -70,11 +70,11 @@ fn wait_for_replicas(seen: &Mutex<BTreeSet<String>>, wanted: usize) {
     }
 }
 
-/// What became of one client's requests.
+/// The outcome of one client's requests.
 #[derive(Default)]
 struct Sent {
     sent: usize,
-    /// Of each lost request, what went wrong.
+    /// The error of each lost request.
     lost: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ struct Answer {
     status: u16,
     /// `X-Served-By`.
     replica: Option<String>,
-    /// Still open.
+    /// Whether the connection is still open.
     connection: Option<BufReader<TcpStream>>,
 }
 

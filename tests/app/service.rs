@@ -1,4 +1,4 @@
-//! What the service answers: every case of tests/service.toml, through the app alone and through nginx with two replicas.
+//! The service's answers: every case of tests/service.toml, through the app alone and through nginx with two replicas.
 
 use std::{fs, net::SocketAddr};
 
@@ -50,7 +50,7 @@ fn nginx_with_two_replicas_answers_as_the_table_says() {
     }
 }
 
-/// Tries every case, and fails with all that went wrong.
+/// Runs every case, and fails with a list of all errors.
 fn try_all(mode: &str, address: SocketAddr) {
     let table = fs::read_to_string(root().join("tests/service.toml")).expect("the table");
     let table: Table = toml::from_str(&table).expect("a table of cases");
@@ -96,7 +96,7 @@ impl Row {
             .collect()
     }
 
-    /// Sends the request and says what is wrong with the response.
+    /// Sends the request, and returns what is wrong with the response.
     fn faults(&self, address: SocketAddr, http: &str, host: Option<&str>) -> Vec<String> {
         let host = host.map_or(String::new(), |host| format!("Host: {host}\r\n"));
         let request = format!(
@@ -146,7 +146,7 @@ impl Row {
                 expect(caching == Some("no-store"), is);
             }
             "status" => {
-                // The HTTP parsers answer what they can't read with nothing but a status.
+                // The HTTP parsers answer an invalid request with a bare status.
                 let by_parser = body.is_empty() && matches!(reply.status, 400 | 431);
                 expect(content_type == plain || body.is_empty(), wrong_type);
                 expect(body.starts_with(status) || by_parser, wrong_body);

@@ -1,6 +1,6 @@
-//! nginx and the app in one container: the image `berth-bundle`, with as little as a platform gives it.
+//! nginx and the app in one container: the image `berth-bundle`, with the limits of the strictest platform.
 //!
-//! The image must be there: `make test` builds it first.
+//! The image must exist: `make test` builds it first.
 
 use std::{net::SocketAddr, ops::Deref};
 
@@ -10,7 +10,7 @@ use crate::{
     stack::docker,
 };
 
-/// A user that the image does not know, and nothing writable but /tmp.
+/// An unknown user, and a read-only file system except for /tmp.
 pub const BARE: &[&str] = &[
     "--user=12345:0",
     "--read-only",
@@ -19,10 +19,10 @@ pub const BARE: &[&str] = &[
     "--security-opt=no-new-privileges",
 ];
 
-/// A running bundle; it is gone when this is dropped.
+/// A running bundle; removed on drop.
 pub struct Bundle {
     container: Container,
-    /// Where its port is published.
+    /// The address of its published port.
     pub address: SocketAddr,
 }
 
@@ -40,7 +40,7 @@ impl Bundle {
         Self::start_as(&bundle_image(), 8080, options)
     }
 
-    /// The same of an image that was made from it, published from this port of the container.
+    /// The same with an image that is based on it. Publishes this port of the container.
     pub fn start_as(image: &str, port: u16, options: &[&str]) -> Self {
         let publish = format!("--publish=127.0.0.1::{port}");
         let container = Container::run(&[BARE, &[&publish], options].concat(), image, &[]);
@@ -61,22 +61,22 @@ impl Bundle {
         docker(&["kill", "--signal", name, &self.name]);
     }
 
-    /// Has a shell in it run this.
+    /// Runs a command in a shell in the container.
     pub fn shell(&self, script: &str) -> String {
         docker(&["exec", &self.name, "sh", "-c", script])
     }
 
-    /// The first line of the app's log or of this process's that has this in it, once it is there.
+    /// Waits for the first line with this text in the log of the app or of the bundle's supervisor.
     pub fn log_line(&self, part: &str) -> String {
         wait_for(|| self.app_log().into_iter().find(|line| line.contains(part)))
     }
 
-    /// The exit code, once it has ended by itself.
+    /// Waits for it to end, and returns the exit code.
     pub fn ended(&self) -> i32 {
         wait_for(|| self.exit_code())
     }
 
-    /// What the app has logged, and this first process of the container.
+    /// Returns the log of the app and of the bundle's supervisor.
     pub fn app_log(&self) -> Vec<String> {
         lines(&self.log().stderr)
     }

@@ -25,7 +25,7 @@ pub fn bundle_image() -> String {
     env::var("BUNDLE_UNDER_TEST").unwrap_or_else(|_| "berth-bundle".into())
 }
 
-/// What the engine says of an image.
+/// Returns the output of `docker image inspect`.
 pub fn image(name: &str) -> Value {
     let mut inspect = Command::new("docker");
     let output = inspect.args(["image", "inspect", name]).output();
@@ -39,7 +39,7 @@ pub fn image(name: &str) -> Value {
     list.remove(0)
 }
 
-/// A container; it is gone when this is dropped.
+/// A container; removed on drop.
 pub struct Container {
     /// Its name.
     pub name: String,
@@ -67,31 +67,31 @@ impl Container {
         this
     }
 
-    /// Where its port is published.
+    /// Returns the address of its published port.
     pub fn address(&self, port: u16) -> SocketAddr {
         let address = docker(&["port", &self.name, &port.to_string()]);
         address.trim().parse().expect("one address")
     }
 
-    /// Whether a command in it succeeds, now.
+    /// Returns whether a command in it succeeds.
     pub fn answers(&self, command: &[&str]) -> bool {
         let arguments = [&["exec", &self.name], command].concat();
         let output = Command::new("docker").args(arguments).output();
         output.unwrap().status.success()
     }
 
-    /// Waits until the app's own health check says that it is ready.
+    /// Waits until the app's own health check succeeds.
     pub fn wait_until_ready(&self) {
         wait_for(|| self.answers(&["/app", "healthcheck"]).then_some(()));
     }
 
-    /// Stops it as the engine does, with a grace of 10 seconds, and returns its exit code.
+    /// Runs `docker stop` with a grace period of 10 seconds, and returns the exit code.
     pub fn stop(&self) -> i32 {
         docker(&["stop", "--time", "10", &self.name]);
         self.exit_code().expect("it has stopped")
     }
 
-    /// None while it runs.
+    /// Returns the exit code; `None` while it runs.
     pub fn exit_code(&self) -> Option<i32> {
         let state = docker(&[
             "inspect",
@@ -102,7 +102,7 @@ impl Container {
         state.trim().strip_prefix("exited ")?.parse().ok()
     }
 
-    /// What it has said so far.
+    /// Returns its log so far.
     pub fn log(&self) -> Outcome {
         let log = Command::new("docker").args(["logs", &self.name]).output();
         let log = log.expect("docker runs");
@@ -113,7 +113,7 @@ impl Container {
         }
     }
 
-    /// Unpacks a folder of it.
+    /// Copies a folder of the container to this machine.
     pub fn unpack(&self, folder: &str) -> TempDir {
         let target = tempfile::tempdir().unwrap();
         let tar = match folder {

@@ -38,7 +38,7 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// What Apache answers otherwise.
+/// Apache's answer, where it differs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Difference {
@@ -59,7 +59,7 @@ pub struct Question {
     ask: String,
     host: Option<String>,
     http: String,
-    /// What the answer must be.
+    /// The expected answer.
     pub answer: String,
 }
 
@@ -68,7 +68,7 @@ fn table() -> Table {
     toml::from_str(&table).expect("a table of cases")
 }
 
-/// The same with the answers that Apache gives.
+/// The same with Apache's answers.
 pub fn questions_for_apache() -> Vec<(String, Question)> {
     let (mut all, differences) = (questions(), table().apache);
     for difference in &differences {
@@ -126,7 +126,7 @@ fn of_row(row: &Row) -> Vec<Question> {
 }
 
 impl Question {
-    /// As tests are named.
+    /// Returns the name of the test.
     pub fn name(&self) -> String {
         let host = self
             .host
@@ -135,7 +135,7 @@ impl Question {
         format!("{} HTTP/{}, {host} -> {}", self.ask, self.http, self.answer)
     }
 
-    /// Asks it, and says what is wrong with the answer.
+    /// Sends the request, and returns what is wrong with the answer.
     pub fn check(&self, address: SocketAddr) -> Result<(), Failed> {
         let host = self
             .host
@@ -222,12 +222,12 @@ fn kind_of(name: &str) -> &'static str {
     }
 }
 
-/// actix answers what it can't parse with nothing but 400 or 431, and so does nginx for it.
+/// actix answers a request that it can't parse with a bare 400 or 431; nginx passes this on.
 fn is_from_the_parser(reply: &Reply) -> bool {
     reply.body.is_empty() && matches!(reply.status, 400 | 431)
 }
 
-/// As `ctime` prints it: `Sun Nov  1 05:29:04 2026`.
+/// Whether it has the format of `ctime`: `Sun Nov  1 05:29:04 2026`.
 fn is_now(text: &str) -> bool {
     let Ok(time) = NaiveDateTime::parse_from_str(text, "%a %b %e %T %Y") else {
         return false;

@@ -19,7 +19,7 @@ use crate::text;
 pub struct Entry {
     name: String,
     text: Option<String>,
-    /// What is there for it in `site.br` and `site.gzip`.
+    /// The contents of its siblings in `site.br` and `site.gzip`.
     br: Option<String>,
     gzip: Option<String>,
     /// Instead of a file, a symbolic link to this.
@@ -46,11 +46,11 @@ impl Entry {
     }
 }
 
-/// The folders; they are gone when this is dropped.
+/// The folders; removed on drop.
 pub struct Fixture(TempDir);
 
 impl Fixture {
-    /// Writes the files, each with a time of its own, in whole seconds.
+    /// Writes the files. Each has a different modification time, in whole seconds.
     pub fn new(entries: &[Entry]) -> Self {
         let this = Self(tempfile::tempdir().unwrap());
         open_to_all(this.path());
@@ -72,12 +72,12 @@ impl Fixture {
         this
     }
 
-    /// The folder that has `site` and its siblings.
+    /// Returns the folder with `site` and its siblings.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// A file by what the table calls it: `NAME`, `br NAME` or `gzip NAME`.
+    /// Returns a file by its name in the table: `NAME`, `br NAME` or `gzip NAME`.
     pub fn file(&self, name: &str) -> PathBuf {
         let (folder, name) = match name.split_once(' ') {
             Some(("br", name)) => ("site.br", name),

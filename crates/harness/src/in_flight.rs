@@ -1,4 +1,4 @@
-//! A request that is in flight for as long as a test wants.
+//! A request that stays in flight until a test ends it.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,21 +7,21 @@ use std::{
 
 use crate::{solo::wait_for, wire};
 
-/// A request that the server has begun to read, and whose body is still to come.
+/// A request whose head the server has read. Its body has not been sent.
 pub struct InFlight(BufReader<TcpStream>);
 
 impl InFlight {
     /// Sends the head, and waits until the server asks for the body.
     pub fn begin(address: SocketAddr) -> Self {
         let mut socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(wire::TIMEOUT)).unwrap();
         let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n";
         socket.write_all(head.as_bytes()).unwrap();
         socket
             .write_all(b"Connection: close\r\nExpect: 100-continue\r\n\r\n")
             .unwrap();
         let mut request = Self(BufReader::new(socket));
-        // That the server asks for the body proves that it has the request.
+        // `100 Continue` proves that the server has read the head.
         assert_eq!(request.line(), "HTTP/1.1 100 Continue");
         assert_eq!(request.line(), "");
         request

@@ -1,12 +1,14 @@
-//! What the tests share: HTTP on the wire, the app alone (`solo`), nginx with replicas (`stack`), and both in one container
-//! (`bundle`). Nothing here is compiled into the app.
+//! Shared code of the tests: HTTP on the wire, the app alone (`solo`), nginx with replicas (`stack`), and both in one
+//! container (`bundle`). The app does not depend on it.
 
 pub mod bundle;
 pub mod container;
 pub mod contract;
+pub mod error_page;
 pub mod fixture;
 pub mod in_flight;
 pub mod modes;
+pub mod overload;
 pub mod skip;
 pub mod solo;
 pub mod stack;
@@ -24,7 +26,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Sets the flag when it is dropped, so that threads that wait for it also end if the test fails.
+/// Sets the flag on drop. Threads that wait for it then end even if the test fails.
 pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

@@ -1,4 +1,4 @@
-//! A table of cases, run in each mode: a mode is started when the first of its cases runs, and taken down after the last.
+//! Runs a table of cases in each mode. A mode starts with the first of its cases, and stops after the last.
 
 use std::{
     net::SocketAddr,
@@ -19,7 +19,7 @@ use crate::{
     stack::works,
 };
 
-/// What answers.
+/// The servers under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The app alone.
@@ -33,12 +33,12 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The modes that answer alike.
+    /// The modes that give the same answers.
     pub const ALL: [Self; 3] = [Self::Solo, Self::Stack, Self::Bundle];
-    /// And the one that differs where the tables say so.
+    /// The mode with differences, which the tables list.
     pub const AND_APACHE: [Self; 4] = [Self::Solo, Self::Stack, Self::Bundle, Self::Apache];
 
-    /// As cases are named.
+    /// Returns the mode's name in the names of cases.
     pub fn name(self) -> &'static str {
         match self {
             Self::Solo => "solo",
@@ -48,7 +48,7 @@ impl Mode {
         }
     }
 
-    /// The images that it needs; the app alone needs none, unless the site is another.
+    /// Returns the images that it needs. The app alone needs one only for another site.
     pub fn images(self) -> &'static [&'static str] {
         match self {
             Self::Solo => &[],
@@ -62,7 +62,7 @@ impl Mode {
 /// The Compose files with Apache in nginx's place.
 pub const APACHE: &str = "docker-compose.yml:deploy/compose/apache.yml";
 
-/// The servers, as far as they have been needed.
+/// The servers; each is started when it is first needed.
 pub struct Modes {
     variables: Vec<(&'static str, String)>,
     /// The folder of another site, and the Compose file that mounts it.
@@ -106,7 +106,7 @@ impl Modes {
         }
     }
 
-    /// Where it listens; starts it if it is not running.
+    /// Returns its address; starts it if it is not running.
     pub fn address(&self, mode: Mode) -> SocketAddr {
         match mode {
             Mode::Solo => match self.solo() {
@@ -119,7 +119,7 @@ impl Modes {
         }
     }
 
-    /// What the app has logged so far, in all replicas.
+    /// Returns the app's log so far, of all replicas.
     pub fn log(&self, mode: Mode) -> Vec<String> {
         match mode {
             Mode::Solo => match self.solo() {
@@ -132,7 +132,7 @@ impl Modes {
         }
     }
 
-    /// What nginx has logged so far, where there is one.
+    /// Returns nginx's log so far, in modes with nginx.
     pub fn nginx_log(&self, mode: Mode) -> Vec<String> {
         match mode {
             Mode::Solo | Mode::Apache => Vec::new(),
@@ -227,7 +227,7 @@ impl Modes {
     }
 }
 
-/// What a case does with the servers.
+/// A case's check of the servers.
 pub type Check = Box<dyn FnOnce(&Modes) -> Result<(), Failed> + Send>;
 
 /// One case in one mode.
@@ -236,11 +236,11 @@ pub struct Case {
     pub name: String,
     /// The mode that it runs in.
     pub mode: Mode,
-    /// What it does.
+    /// Its check.
     pub check: Check,
 }
 
-/// The cases as trials. Those whose images are missing are skipped.
+/// Returns the cases as trials. Skips those whose images are missing.
 pub fn trials(modes: &Arc<Modes>, cases: Vec<Case>) -> Vec<Trial> {
     let used = |mode: Mode| cases.iter().any(|case| case.mode == mode);
     let missing: Vec<(Mode, String)> = Mode::AND_APACHE
@@ -261,7 +261,7 @@ pub fn trials(modes: &Arc<Modes>, cases: Vec<Case>) -> Vec<Trial> {
     cases.into_iter().map(trial).collect()
 }
 
-/// Stops the servers. Trials that have run may hold them a moment longer than their result.
+/// Stops the servers. Trials may hold them a little longer than their results.
 pub fn take_down(modes: Arc<Modes>) {
     while Arc::strong_count(&modes) > 1 {
         thread::sleep(Duration::from_millis(1));
@@ -269,14 +269,14 @@ pub fn take_down(modes: Arc<Modes>) {
     drop(modes);
 }
 
-/// Runs the cases as a program of its own, then `afterwards` on what is still running, then takes everything down.
+/// Runs the cases as a separate program, then `afterwards` on the running servers. Stops everything at the end.
 pub fn run(
     modes: Modes,
     cases: Vec<Case>,
     afterwards: impl FnOnce(&Modes) -> Result<(), String>,
 ) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Most of a case is waiting.
+    // Cases mostly wait.
     arguments.test_threads.get_or_insert(16);
     let modes = Arc::new(modes);
     let conclusion = libtest_mimic::run(&arguments, trials(&modes, cases));
@@ -295,7 +295,7 @@ pub fn run(
 /// The images of nginx with replicas.
 pub const STACK: &[&str] = &["berth-nginx", "berth-app"];
 
-/// What is missing for containers of these images, if anything is.
+/// Returns why containers of these images can't be started, if they can't.
 pub fn why_not(images: &[&str]) -> Option<String> {
     if images.is_empty() {
         None

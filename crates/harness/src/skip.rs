@@ -1,4 +1,4 @@
-//! Cases that could not be judged on this machine: skipped, with the reason, never passed and never failed.
+//! Skips cases that can't be judged on this machine, with the reason. They neither pass nor fail.
 
 use std::{
     cell::RefCell,
@@ -13,11 +13,11 @@ thread_local! {
     static REASON: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Says that this case, or a part of it, could not be judged. The case then counts as skipped, unless it fails.
-/// Standard test programs, which know no such result, print the line, too: `SKIPPED: why`.
+/// Reports that this case, or a part of it, could not be judged. The case then counts as skipped, unless it fails.
+/// Standard test programs have no such result; they print the line `SKIPPED: why` as well.
 pub fn skip(why: impl Into<String>) {
     let why = why.into();
-    // Not by `eprintln!`: test programs capture that.
+    // Test programs capture `eprintln!`.
     let _ = writeln!(stderr(), "SKIPPED: {why}");
     REASON.with_borrow_mut(|reason| match reason {
         Some(reason) => *reason = format!("{reason}; {why}"),

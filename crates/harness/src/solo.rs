@@ -11,21 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{root, wire::PATIENCE};
+use crate::{root, wire::TIMEOUT};
 
 /// A `BIND` with a port that the system chooses.
 pub const FREE: &str = "127.0.0.1:0";
 
-/// A running app; it ends when this is dropped.
+/// A running app; killed on drop.
 pub struct Solo {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     process: Running,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
 }
 
-/// The path of the app's binary: `APP_BINARY`, or what `cargo build` put beside this program or into `target/debug`.
+/// Returns the path of the app's binary: `APP_BINARY`, or the one beside this program or in `target/debug`.
 pub fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     let find = || {
@@ -59,13 +59,13 @@ pub fn app_command(variables: &[(&str, &str)]) -> Command {
 }
 
 impl Solo {
-    /// Starts it with `variables` and waits until it says that it listens.
+    /// Starts it with `variables`, and waits for the log line with its address.
     pub fn start(variables: &[(&str, &str)]) -> Self {
         let mut command = app_command(&[]);
         Self::run(command.env("BIND", FREE).envs(variables.iter().copied()))
     }
 
-    /// The same with another program that says where it listens.
+    /// The same with another program that logs its address.
     pub fn run(command: &mut Command) -> Self {
         let mut process = Running::start(command.stderr(Stdio::piped()));
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -102,7 +102,7 @@ impl Solo {
         self.log.lock().unwrap().clone()
     }
 
-    /// The first log line that `wanted` accepts, once it is there.
+    /// Waits for the first log line that `wanted` accepts.
     pub fn log_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         wait_for(|| self.log().into_iter().find(|line| wanted(line)))
     }
@@ -117,7 +117,7 @@ impl Solo {
         self.process.signal(name);
     }
 
-    /// Waits for the process to end by itself, and for the end of its log.
+    /// Waits for the process and its log to end.
     pub fn ended(&mut self) -> ExitStatus {
         let status = self.process.ended();
         if let Some(reader) = self.reader.take() {
@@ -127,7 +127,7 @@ impl Solo {
     }
 }
 
-/// A process that ends with this.
+/// A process; killed on drop.
 pub struct Running(pub Child);
 
 impl Running {
@@ -143,7 +143,7 @@ impl Running {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits for the process to end.
     pub fn ended(&mut self) -> ExitStatus {
         wait_for(|| self.0.try_wait().unwrap())
     }
@@ -156,24 +156,24 @@ impl Drop for Running {
     }
 }
 
-/// What became of a command.
+/// The result of a command.
 pub struct Outcome {
     /// Its exit code; none if it had to be killed.
     pub code: Option<i32>,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub stderr: String,
 }
 
-/// Runs a command that should end by itself; one that goes on instead is killed.
+/// Runs a command that should end by itself. Kills it if it does not.
 pub fn outcome(command: &mut Command) -> Outcome {
     let mut process = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut pipes = (
         process.0.stdout.take().unwrap(),
         process.0.stderr.take().unwrap(),
     );
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut status = None;
     while status.is_none() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(10));
@@ -190,19 +190,19 @@ pub fn outcome(command: &mut Command) -> Outcome {
     }
 }
 
-/// Asks again and again until there is an answer; panics after [`PATIENCE`].
+/// Calls `ask` until it returns a value; panics after [`TIMEOUT`].
 pub fn wait_for<T>(ask: impl FnMut() -> Option<T>) -> T {
-    wait_at_most(PATIENCE, ask)
+    wait_at_most(TIMEOUT, ask)
 }
 
-/// The same with a patience of its own.
-pub fn wait_at_most<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
+/// The same with another timeout.
+pub fn wait_at_most<T>(timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + timeout;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {patience:?}");
+        assert!(Instant::now() < deadline, "not within {timeout:?}");
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,6 +1,6 @@
 //! nginx and its replicas: docker-compose.yml as users run it, under a project name and on a port of its own.
 //!
-//! The images must be there: `make test` builds them first.
+//! The images must exist: `make test` builds them first.
 
 use std::{
     env,
@@ -11,13 +11,13 @@ use std::{
 
 use crate::root;
 
-/// A running stack; it is taken down when this is dropped.
+/// A running stack; removed on drop.
 pub struct Stack {
     /// Its Compose project.
     pub project: String,
-    /// Where nginx's port is published.
+    /// The address of nginx's published port.
     pub address: SocketAddr,
-    /// The service in front.
+    /// The reverse proxy's service.
     pub proxy: &'static str,
     variables: Vec<(String, String)>,
 }
@@ -28,7 +28,7 @@ impl Stack {
         Self::behind("nginx", variables)
     }
 
-    /// The same with another service in front.
+    /// The same with another reverse proxy.
     pub fn behind(proxy: &'static str, variables: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -50,12 +50,12 @@ impl Stack {
         stack
     }
 
-    /// Runs `docker compose …` in this project and returns what it prints; panics with all of it if it fails.
+    /// Runs `docker compose …` in this project and returns its output; panics with the output if it fails.
     pub fn compose(&self, arguments: &[&str]) -> String {
         self.compose_with(&[], arguments)
     }
 
-    /// The same, with `variables` for this once.
+    /// The same, with `variables` for this call alone.
     pub fn compose_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
         let mut command = self.command("docker");
         run(command
@@ -64,7 +64,7 @@ impl Stack {
             .envs(variables.iter().copied()))
     }
 
-    /// A program that is to deal with this project, by its name or its path in the repository.
+    /// Returns a command for this project. `program` is a name or a path in the repository.
     pub fn command(&self, program: &str) -> Command {
         let mut command = bare(program);
         command
@@ -82,7 +82,7 @@ impl Stack {
     }
 
     /// The address of nginx itself: Docker's proxy at the published port has a timeout of its own.
-    pub fn front(&self) -> SocketAddr {
+    pub fn nginx_address(&self) -> SocketAddr {
         let [container] = &self.containers(self.proxy)[..] else {
             panic!("not one {}", self.proxy)
         };
@@ -126,7 +126,7 @@ fn bare(program: &str) -> Command {
     command
 }
 
-/// Runs a command to its end and returns what it prints; panics with all of it if it fails.
+/// Runs a command to its end and returns its output; panics with the output if it fails.
 pub fn run(command: &mut Command) -> String {
     let output = command
         .stdin(Stdio::null())

@@ -1,7 +1,7 @@
-//! How much the machine itself stalls: a thread sleeps 10 ms and measures how late it wakes.
+//! Measures how much the machine itself stalls: a thread sleeps 10 ms and measures how late it wakes.
 //!
-//! A case that judges time can't be judged while the machine stalls for longer than the case tolerates. It is then skipped,
-//! with the stall, instead of failed.
+//! If a timed case fails while the machine stalls for longer than the case tolerates, it is skipped. The reason tells the
+//! stall.
 
 use std::{
     any::Any,
@@ -35,7 +35,7 @@ pub struct Stall {
     began: Instant,
 }
 
-/// What was measured.
+/// A measured stall.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stalled {
     /// The longest single delay.
@@ -44,7 +44,7 @@ pub struct Stalled {
     pub sum: Duration,
 }
 
-/// With how much stall a case can still be judged.
+/// The largest stall with which a case can be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
     /// Of a single delay.
@@ -53,7 +53,7 @@ pub struct Tolerance {
     pub share: f64,
 }
 
-/// An idle machine stalls less by far. Beside four busy loops on two processors, all delays are a fifth of the time.
+/// An idle machine stalls far less. Beside four busy loops on two processors, all delays are a fifth of the time.
 pub const TOLERANCE: Tolerance = Tolerance {
     longest: Duration::from_millis(100),
     share: 0.05,
@@ -92,7 +92,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 impl Stall {
-    /// Measures from now on.
+    /// Begins a measurement.
     pub fn begin() -> Self {
         start();
         Self {
@@ -101,7 +101,7 @@ impl Stall {
         }
     }
 
-    /// The stall up to now, with a delay that has not ended.
+    /// Returns the stall so far, including a delay that has not ended.
     pub fn so_far(&self) -> Stalled {
         let now = NOW.load(Ordering::Acquire);
         let first = self.first.max(now.saturating_sub(KEPT as u64));
@@ -118,7 +118,7 @@ impl Stall {
         })
     }
 
-    /// The stall up to now, if it is more than `tolerance`.
+    /// Returns the stall so far, if it exceeds `tolerance`.
     pub fn beyond(&self, tolerance: Tolerance) -> Option<Stalled> {
         let stalled = self.so_far();
         let share = stalled.sum.as_secs_f64() / self.began.elapsed().as_secs_f64();

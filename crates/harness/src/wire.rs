@@ -1,4 +1,4 @@
-//! Raw HTTP over TCP: what is sent is what the test says, byte for byte, and what comes back is taken apart strictly.
+//! Raw HTTP over TCP: sends the test's bytes unchanged, and parses the response strictly.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long an answer may take before the test calls it a hang.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a piece of a request has to arrive before the next is sent.
+/// The longest time for an answer; after it, the server counts as hanging.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+/// The pause between two pieces of a request.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// One answer.
@@ -26,7 +26,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The value of a header; panics if it comes twice.
+    /// Returns the value of a header; panics if it occurs twice.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut found = self
             .headers
@@ -43,26 +43,26 @@ impl Reply {
     }
 }
 
-/// What came back on one connection.
+/// Everything that was received on one connection.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The answers, in order; interim ones (1xx) are left out.
+    /// The answers in order, without interim ones (1xx).
     pub replies: Vec<Reply>,
-    /// Whether the server closed the connection; if not, it was silent for the time given.
+    /// Whether the server closed the connection. If not, it sent nothing for the given time.
     pub closed: bool,
-    /// What came after the last whole answer.
+    /// The bytes after the last complete answer.
     pub rest: Vec<u8>,
 }
 
 /// Sends `request` and returns the first answer.
 ///
-/// Panics if there is none within [`PATIENCE`].
+/// Panics without an answer within [`TIMEOUT`].
 pub fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Reply {
     let head = request.as_ref().starts_with(b"HEAD ");
     let mut socket = connect(address);
     let _ = socket.write_all(request.as_ref());
     let mut bytes = Vec::new();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let closed = !read_some(&mut socket, &mut bytes, deadline);
         if let Some((reply, _)) = parse(&bytes, head, closed) {
@@ -85,13 +85,13 @@ pub fn get(address: SocketAddr, path: &str, host: &str) -> Reply {
     )
 }
 
-/// Sends `request` and returns all that comes back until the server closes or has been silent for `silence`.
+/// Sends `request`, and reads until the server closes the connection or sends nothing for `silence`.
 pub fn exchange(address: SocketAddr, request: &[u8], silence: Duration) -> Exchange {
     converse(address, &[request], false, 0, silence)
 }
 
-/// Sends the `pieces`, and a FIN if `half_close`, and returns all that comes back until the server closes. The server may
-/// leave the connection open: then until it was silent for `silence`, but not before `answers` answers or [`PATIENCE`].
+/// Sends the `pieces`, then a FIN if `half_close`. Reads until the server closes the connection or sends nothing for
+/// `silence`. The silence counts after `answers` answers, or after [`TIMEOUT`].
 pub fn converse(
     address: SocketAddr,
     pieces: &[impl AsRef<[u8]>],
@@ -111,7 +111,7 @@ pub fn converse(
     }
     let head = pieces[0].as_ref().starts_with(b"HEAD ");
     let mut bytes = Vec::new();
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     let closed = loop {
         let enough = parse_all(&bytes, head, false).replies.len() >= answers;
         let deadline = if enough {
@@ -143,12 +143,12 @@ fn parse_all(bytes: &[u8], head: bool, closed: bool) -> Exchange {
 
 fn connect(address: SocketAddr) -> TcpStream {
     let socket =
-        TcpStream::connect_timeout(&address, PATIENCE).expect("the server takes connections");
+        TcpStream::connect_timeout(&address, TIMEOUT).expect("the server takes connections");
     socket.set_nodelay(true).unwrap();
     socket
 }
 
-/// Reads what there is; false at the end of the stream, on a reset, or past the deadline.
+/// Reads the available bytes; returns false at the end of the stream, on a reset, or past the deadline.
 fn read_some(socket: &mut TcpStream, bytes: &mut Vec<u8>, deadline: Instant) -> bool {
     let left = deadline.saturating_duration_since(Instant::now());
     socket
@@ -175,7 +175,7 @@ fn is_closed(socket: &mut TcpStream) -> bool {
     }
 }
 
-/// The first whole final answer in `bytes` and where it ends.
+/// Returns the first complete final answer in `bytes`, and its end.
 fn parse(bytes: &[u8], head: bool, closed: bool) -> Option<(Reply, usize)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&bytes[..end]).expect("a head of UTF-8");

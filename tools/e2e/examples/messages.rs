@@ -1,9 +1,9 @@
-//! The sample service on actix-http, which makes requests of bytes and bytes of responses, and keeps the connections.
+//! The sample service on actix-http, which parses requests, writes responses, and keeps connections alive.
 //! The same on other levels: docs/levels.md.
 //!
 //!     BIND=127.0.0.1:8080 cargo run --manifest-path tools/Cargo.toml -p e2e --example messages
 //!
-//! Left out: a stop that loses nothing, a log, probes, files, forwarding headers, TLS.
+//! Left out: a graceful stop, a log, probes, files, forwarding headers, TLS.
 
 use std::{convert::Infallible, env, io, net::TcpListener, time::Duration};
 
@@ -17,8 +17,8 @@ use actix_server::Server;
 use berth::http::host::{AllowedHosts, Authority};
 use chrono::Local;
 
-/// How long a client may take for the head of a request, and be idle.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest time for the head of a request, and for an idle connection.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> io::Result<()> {
     let bind = env::var("BIND").unwrap_or("127.0.0.1:8080".into());
@@ -27,8 +27,8 @@ fn main() -> io::Result<()> {
     // Each worker makes a service of its own.
     let service = || {
         HttpService::build()
-            .client_request_timeout(PATIENCE)
-            .keep_alive(PATIENCE)
+            .client_request_timeout(TIMEOUT)
+            .keep_alive(TIMEOUT)
             .finish(|request| async move { Ok::<_, Infallible>(answer(&request)) })
             .tcp()
     };
@@ -52,9 +52,9 @@ fn answer(request: &Request) -> Response<BoxBody> {
     response
 }
 
-/// What becomes of a request: the table in tests/service.toml.
+/// Answers a request: the table in tests/service.toml.
 fn status(request: &Request) -> StatusCode {
-    // Absolute form: whoever asks a proxy may ask us (RFC 9112 §3.2.2). CONNECT has an authority in any case.
+    // A server must accept the absolute form (RFC 9112 §3.2.2). CONNECT always has an authority.
     let target = match request.uri().authority() {
         Some(authority) if request.method() != Method::CONNECT => {
             Some(authority.as_str().as_bytes())

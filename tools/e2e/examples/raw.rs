@@ -4,7 +4,7 @@
 //!     BIND=127.0.0.1:8080 cargo run --manifest-path tools/Cargo.toml -p e2e --example raw
 //!
 //! Left out: bodies (a request that has one is answered, and is the last of its connection), a limit to connections, a
-//! second processor, a stop that loses nothing, a log, probes, files, forwarding headers, TLS.
+//! second processor, a graceful stop, a log, probes, files, forwarding headers, TLS.
 
 use std::{env, io, time::Duration};
 
@@ -21,8 +21,8 @@ use tokio::{
 /// Bytes and lines that the head of a request may have.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 80;
-/// How long a client may be idle, and take for a request and its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest time for an idle connection, and for a request and its answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
@@ -41,13 +41,13 @@ async fn main() -> io::Result<()> {
 /// Answers the requests of a connection, one after the other.
 async fn serve(mut socket: TcpStream) {
     let mut received = BytesMut::new();
-    while let Ok(Ok(true)) = timeout(PATIENCE, turn(&mut socket, &mut received)).await {}
+    while let Ok(Ok(true)) = timeout(TIMEOUT, turn(&mut socket, &mut received)).await {}
     // To close with bytes unread would reset the connection, and the answer with it (RFC 9112 §9.6).
     let _ = socket.shutdown().await;
-    let _ = timeout(PATIENCE, copy(&mut socket, &mut sink())).await;
+    let _ = timeout(TIMEOUT, copy(&mut socket, &mut sink())).await;
 }
 
-/// One request and its answer; false if that was the last.
+/// Handles one request; returns false if it was the last.
 async fn turn(socket: &mut TcpStream, received: &mut BytesMut) -> io::Result<bool> {
     let (answer, is_last) = loop {
         if let Some(answer) = take(received) {
@@ -61,7 +61,7 @@ async fn turn(socket: &mut TcpStream, received: &mut BytesMut) -> io::Result<boo
     Ok(!is_last)
 }
 
-/// Takes the first request out of what was received, once its head is complete; its answer, and whether it is the last.
+/// Removes the first request with a complete head from `received`. Returns its answer, and whether it is the last.
 fn take(received: &mut BytesMut) -> Option<(String, bool)> {
     let mut lines = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut lines);
@@ -83,7 +83,7 @@ fn take(received: &mut BytesMut) -> Option<(String, bool)> {
     Some((answer, is_last))
 }
 
-/// What becomes of a request: the table in tests/service.toml.
+/// Answers a request: the table in tests/service.toml.
 fn status(request: &Request) -> &'static str {
     let target = request.path.unwrap_or_default();
     let absolute = target.to_ascii_lowercase().starts_with("http://");

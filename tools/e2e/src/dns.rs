@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-/// What becomes of a query.
+/// The answer to queries.
 #[derive(Clone, Debug)]
 pub enum Dns {
     /// Every name has these addresses.
@@ -19,7 +19,7 @@ pub enum Dns {
 
 /// The server; its thread ends with the test.
 pub struct Server {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     behaviour: Arc<Mutex<Dns>>,
 }
@@ -37,7 +37,7 @@ impl Server {
                 let (length, client) = socket.recv_from(&mut query).expect("a query");
                 let answer = answer(&query[..length], &now.lock().unwrap());
                 if let Some(answer) = answer {
-                    // The client may be gone.
+                    // The client may have closed its socket.
                     let _ = socket.send_to(&answer, client);
                 }
             }
@@ -45,13 +45,13 @@ impl Server {
         Self { address, behaviour }
     }
 
-    /// What becomes of queries from now on.
+    /// Sets the answer to further queries.
     pub fn set(&self, dns: Dns) {
         *self.behaviour.lock().unwrap() = dns;
     }
 }
 
-/// As RFC 1035 §4 has it: the query's id and question again, with flags and records.
+/// Builds a response (RFC 1035 §4): the query's id and question, with flags and records.
 fn answer(query: &[u8], dns: &Dns) -> Option<Vec<u8>> {
     let (addresses, code) = match dns {
         Dns::Answers(addresses) => (addresses.as_slice(), 0),

@@ -1,8 +1,8 @@
-//! Berth's proofs. Each subject tries one part of what Berth promises; [`run`] runs them one after the other.
+//! Berth's proofs. Each subject tests one of Berth's promises; [`run`] runs them one after the other.
 //!
 //! 1. [`subjects`] are the cases, a module for each subject.
-//! 2. [`run`] runs them, and counts.
-//! 3. [`load`] puts replicas that count under a load; [`stubs`] puts stubs in the place of the replicas.
+//! 2. [`run`] runs them, and counts the results.
+//! 3. [`load`] puts replicas that count under a load; [`stubs`] replaces the replicas with stubs.
 //! 4. [`window`] is a browser, [`dns`] a DNS server that fails, [`site`] the built site, [`mutants`] a table of changes
 //!    that a subject must notice.
 

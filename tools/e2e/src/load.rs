@@ -1,4 +1,4 @@
-//! A stack of counting replicas under load: every request is reconciled with its answer and with what was processed.
+//! A stack of counting replicas under load: every request is reconciled with its answer and with the replicas' counts.
 //!
 //! ```ignore
 //! let stack = Counted::start(&[("REPLICAS", "2")]);
@@ -40,12 +40,12 @@ pub use loadgen::{
 
 /// The programs that run in containers.
 const PROGRAMS: [&str; 3] = ["counting", "loadgen", "stub_replica"];
-/// Losses that a report shows one by one.
+/// The number of losses that a report lists.
 const SHOWN: usize = 20;
-/// Numbers that a load has to itself, so that no two ask for the same.
+/// The range of numbers of one load. No two loads request the same number.
 const BLOCK: u64 = 1_000_000_000;
 
-/// The programs that run in containers, static, so that they run in an image with nothing else. Built when first asked for.
+/// Returns the programs that run in containers, built on first use. They are static, so that they run in an empty image.
 pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
@@ -112,7 +112,7 @@ pub fn image(name: &str, version: &str) -> String {
     id.trim().to_owned()
 }
 
-/// Where the load comes from.
+/// The origin of the load.
 #[derive(Clone, Copy, Debug)]
 pub enum From {
     /// A container in the stack's network.
@@ -144,12 +144,12 @@ impl Counted {
         )
     }
 
-    /// The same from other Compose files, which use the variables of `fixtures/load/compose.yml`.
+    /// The same with other Compose files, which use the variables of `fixtures/load/compose.yml`.
     pub fn start_from(files: &str, variables: &[(&str, &str)]) -> Self {
         Self::behind("nginx", files, variables)
     }
 
-    /// The same with another service in front.
+    /// The same with another reverse proxy.
     pub fn behind(proxy: &'static str, files: &str, variables: &[(&str, &str)]) -> Self {
         let counts = counting_folder();
         let image = image("counting", "1");
@@ -164,7 +164,7 @@ impl Counted {
         Self { stack, counts }
     }
 
-    /// As a user does it; returns when all are healthy.
+    /// Scales with `docker compose`; returns when all replicas are healthy.
     pub fn scale(&self, replicas: usize) {
         let scale = format!("app={replicas}");
         let up = [
@@ -217,23 +217,24 @@ impl Counted {
         }
     }
 
-    /// How often each number has been processed, over all replicas, dead ones too.
+    /// Returns how often each number was processed, by all replicas, including dead ones.
     pub fn counts(&self) -> BTreeMap<u64, u32> {
         counts(self.counts.path())
     }
 }
 
-/// A folder in which replicas count, who run as somebody else.
+/// Creates a folder for the counts of replicas, which run as another user.
 pub fn counting_folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder for what was processed");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777))
+        .expect("the permissions can be set");
     folder
 }
 
-/// How often each number has been processed, by all who have counted there.
+/// Returns how often each number was processed, by all replicas that count in the folder.
 pub fn counts(folder: &Path) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
-    for file in fs::read_dir(folder).expect("it is there until the end") {
+    for file in fs::read_dir(folder).expect("the folder can be read") {
         let text = fs::read_to_string(file.expect("a file").path()).expect("numbers");
         for line in text.lines() {
             let number = line
@@ -245,7 +246,7 @@ pub fn counts(folder: &Path) -> BTreeMap<u64, u32> {
     counts
 }
 
-/// A load that runs; it ends when this is dropped.
+/// A running load; stopped on drop.
 pub struct Load<'a> {
     stack: &'a Counted,
     process: Process,
@@ -253,13 +254,13 @@ pub struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Has it stop, waits for what is in flight, and reconciles.
+    /// Stops it, waits for requests in flight, and reconciles.
     pub fn finish(self) -> Report {
         self.process.stop();
         self.ended()
     }
 
-    /// The same for one that stops by itself, after `seconds` or `requests`.
+    /// Waits for a load that stops by itself after `seconds` or `requests`.
     pub fn ended(self) -> Report {
         let outcome = self.process.outcome();
         Report::new(&self.options, outcome, &self.stack.counts())
@@ -305,7 +306,7 @@ impl Process {
         self.running.signal("TERM");
     }
 
-    /// What it prints when it ends.
+    /// Returns its final output.
     pub fn outcome(mut self) -> Outcome {
         let mut text = String::new();
         self.stdout.read_to_string(&mut text).expect("UTF-8");
@@ -325,13 +326,13 @@ impl Drop for Process {
     }
 }
 
-/// What became of every request, and what is wrong with that.
+/// The outcome of every request, with all faults.
 pub struct Report {
-    /// What the load generator has seen.
+    /// The load generator's outcome.
     pub outcome: Outcome,
-    /// Numbers that were processed otherwise than they were answered, in words.
+    /// Descriptions of numbers whose answers contradict the counts.
     pub faults: Vec<String>,
-    /// Losses that nobody could have prevented.
+    /// Losses that could not have been prevented.
     pub forgiven: usize,
 }
 
@@ -363,7 +364,7 @@ impl Report {
             .range(numbers.end..options.first + BLOCK)
             .map(|(number, _)| number)
         {
-            faults.push(format!("{number} was processed, and nobody asked"));
+            faults.push(format!("{number} was processed, but never requested"));
         }
         Self {
             outcome,
@@ -372,12 +373,12 @@ impl Report {
         }
     }
 
-    /// How many requests were lost.
+    /// Returns the number of lost requests.
     pub fn lost(&self) -> usize {
         self.outcome.losses.len()
     }
 
-    /// Forgives the losses that `can_be` accepts, which is told when each was sent and when it was lost.
+    /// Forgives the losses that `can_be` accepts. Its arguments are when each was sent and when it was lost.
     pub fn forgive(&mut self, can_be: impl Fn(&Loss, SystemTime, SystemTime) -> bool) {
         let time = |ms: f64| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(ms / 1000.0);
         let sent = |loss: &Loss| self.outcome.started + loss.at;
@@ -385,17 +386,17 @@ impl Report {
         self.forgiven = self.outcome.losses.iter().filter(forgiven).count();
     }
 
-    /// Whether nothing was lost that could have been saved, and nothing processed twice.
+    /// Returns whether no request was lost that could have been saved, and none processed twice.
     pub fn is_flawless(&self) -> bool {
         self.lost() == self.forgiven && self.faults.is_empty() && self.was_offered()
     }
 
-    /// A load that came to a standstill proves nothing.
+    /// Checks that the load did not stall, since a stalled load proves nothing.
     pub fn was_offered(&self) -> bool {
         self.outcome.total > 0 && self.outcome.unoffered * 10 <= self.outcome.total
     }
 
-    /// Panics with all that is known of what was lost.
+    /// Panics with all details of the losses.
     pub fn assert_nothing_lost(&self) {
         assert!(self.is_flawless(), "{self}");
     }

@@ -1,4 +1,4 @@
-//! The table of tools/e2e/cases/mutants.toml: what is taken out of a file, one at a time, and which test notices.
+//! The table of tools/e2e/cases/mutants.toml: changes to the project, and the test that each must fail.
 
 use std::{fs, path::Path};
 
@@ -12,16 +12,16 @@ use harness::root;
 pub struct Mutant {
     /// The file, from the top of the repository.
     pub file: String,
-    /// Text that is in it exactly once.
+    /// The text to remove. It occurs exactly once in the file.
     pub remove: String,
-    /// What takes its place.
+    /// Its replacement.
     #[serde(default)]
     pub with: String,
-    /// A subject, a blank, and a part of the name of those that fail; without a name, any of that subject.
+    /// The subject, and a part of the names of the cases that fail. Without a name, any case of the subject.
     pub test: String,
-    /// What users would lose.
+    /// What users would lose without this text.
     pub loses: String,
-    /// Why it stays although no test needs it.
+    /// Why the text stays although no test fails without it.
     pub spared: Option<String>,
 }
 
@@ -31,24 +31,24 @@ struct Table {
     mutant: Vec<Mutant>,
 }
 
-/// All of the table.
+/// Returns all mutants.
 pub fn table() -> Vec<Mutant> {
     let path = root().join("tools/e2e/cases/mutants.toml");
-    let text = fs::read_to_string(path).expect("it is there");
+    let text = fs::read_to_string(path).expect("the table of mutants can be read");
     toml::from_str::<Table>(&text)
         .unwrap_or_else(|error| panic!("tools/e2e/cases/mutants.toml: {error}"))
         .mutant
 }
 
 impl Mutant {
-    /// In one line.
+    /// Returns a name of one line.
     pub fn name(&self) -> String {
         let removed = self.remove.split_whitespace().collect::<Vec<_>>().join(" ");
         let short: String = removed.chars().take(60).collect();
         format!("{}: {short}", self.file)
     }
 
-    /// The file's text without it; panics with what to do if it can't be found.
+    /// Returns the file with the change. Panics if the text does not occur exactly once.
     pub fn mutated(&self, top: &Path) -> String {
         let text = fs::read_to_string(top.join(&self.file)).expect(&self.file);
         let count = text.matches(&self.remove).count();

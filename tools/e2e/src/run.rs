@@ -9,11 +9,11 @@ use std::{
 use harness::root;
 use libtest_mimic::{Arguments, Trial};
 
-/// A part of what Berth promises, and how it is tried.
+/// A group of Berth's promises, with its cases.
 pub struct Subject {
     /// Its name, and its module's.
     pub name: &'static str,
-    /// Cases at the same time; 0 for as many as there are processors.
+    /// The number of threads; 0 for one per processor.
     pub threads: usize,
     /// Its cases.
     pub batches: fn() -> Vec<Batch>,
@@ -26,12 +26,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// With nothing to do afterwards.
+    /// Returns a batch without a final step.
     pub fn of(trials: Vec<Trial>) -> Self {
         Self::then(trials, |_| Ok(()))
     }
 
-    /// With something to do when all have ended: to take down what they share, and to judge it. It is told whether all
+    /// Returns a batch with a final step, which removes and judges shared resources. Its argument is whether all
     /// cases of the batch have passed.
     pub fn then(
         trials: Vec<Trial>,
@@ -44,7 +44,7 @@ impl Batch {
     }
 }
 
-/// How many cases came to which end.
+/// The numbers of cases by result.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     passed: u64,
@@ -77,13 +77,13 @@ impl Counts {
     }
 }
 
-/// Whether a case of this subject is wanted: a filter is a part of `SUBJECT: CASE`.
+/// Returns whether a case of this subject is selected: a filter is a part of `SUBJECT: CASE`.
 fn is_wanted(filters: &[String], subject: &str, trial: &Trial) -> bool {
     let name = format!("{subject}: {}", trial.name());
     filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
 }
 
-/// The cases of a subject that `filters` leave.
+/// Returns the cases of a subject that `filters` select.
 fn batches(subject: &Subject, filters: &[String]) -> Vec<Batch> {
     let mut batches = (subject.batches)();
     for batch in &mut batches {
@@ -108,12 +108,12 @@ pub fn list(subjects: &[&Subject], filters: &[String]) {
         lines.extend(names.iter().map(|name| format!("{}: {name}", subject.name)));
     }
     let total = format!("{} cases", lines.len());
-    // A reader such as `head` may have enough.
+    // A reader such as `head` may close the pipe.
     let text = [lines, vec![String::new()], counts, vec![total]].concat();
     let _ = writeln!(stdout(), "{}", text.join("\n"));
 }
 
-/// Runs the subjects, and prints what each came to. Returns whether nothing failed.
+/// Runs the subjects, and prints the results. Returns whether no case failed.
 pub fn run(subjects: &[&Subject], filters: &[String]) -> bool {
     enter_root();
     let mut rows = Vec::new();
@@ -170,7 +170,7 @@ fn run_batch(subject: &Subject, batch: Batch) -> Counts {
     counts
 }
 
-/// The cases name files from the top of the repository.
+/// Changes to the top of the repository, since the cases use relative paths.
 fn enter_root() {
     env::set_current_dir(root()).expect("the repository");
 }

@@ -1,4 +1,4 @@
-//! The site as the images hold it: what `tools/assets` makes of a folder.
+//! The site as in the images: the output of `tools/assets`.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,13 +8,13 @@ use std::{
 
 use harness::{root, stack::run};
 
-/// Makes the site of the files in `static_dir`; `out` is a new or empty folder, which gets `site`, `site.br`, and
+/// Builds the site from the files in `static_dir`; `out` is a new or empty folder, which gets `site`, `site.br`, and
 /// `site.gzip`.
 pub fn build(static_dir: &Path, out: &Path) {
     run(Command::new(tool()).args([static_dir, out]));
 }
 
-/// The tool. Cargo itself sees to it that several tests at once build it once.
+/// Returns the path of the tool. Cargo's lock makes concurrent tests build it once.
 fn tool() -> &'static Path {
     static TOOL: OnceLock<PathBuf> = OnceLock::new();
     TOOL.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! nginx without the app, as Compose runs it, and stubs in the app's place, which do what a test tells them.
+//! nginx without the app, as Compose runs it, and stubs in the app's place, which a test controls.
 
 use std::{
     fs::{self, Permissions},
@@ -24,15 +24,15 @@ use harness::{
     wire,
 };
 
-/// A folder that any user of a container may read.
+/// Creates a folder that any user of a container may read.
 pub fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     folder
 }
 
-/// Starts nginx as Compose does; returns when it answers, if only that there is no app.
-pub fn front(options: &[&str]) -> (Container, SocketAddr) {
+/// Starts nginx as Compose does. Returns once it answers, even with an error.
+pub fn start_nginx(options: &[&str]) -> (Container, SocketAddr) {
     let as_compose = [
         "--read-only",
         "--tmpfs=/tmp",
@@ -58,15 +58,15 @@ fn answers(address: SocketAddr) -> bool {
     matches!(socket.read(&mut [0; 64]), Ok(length) if length > 0)
 }
 
-/// What a stub has said.
+/// The output of a stub.
 #[derive(Default)]
 struct Said {
     requests: Vec<String>,
-    /// How often it has heard.
+    /// The number of commands that it has acknowledged.
     told: usize,
 }
 
-/// A replica, see src/bin/stub_replica.rs; it is gone when this is dropped.
+/// A replica, see src/bin/stub_replica.rs; removed on drop.
 pub struct StubReplica {
     /// Its address.
     pub address: String,
@@ -122,7 +122,7 @@ impl StubReplica {
         }
     }
 
-    /// Says what becomes of the next requests; returns when it has heard.
+    /// Sets the answer to the next requests. Returns once the stub has acknowledged it.
     pub fn tell(&self, act: &str) {
         let mut stdin = self.stdin.lock().unwrap();
         let before = self.said.lock().unwrap().told;
@@ -130,7 +130,7 @@ impl StubReplica {
         wait_for(|| (self.said.lock().unwrap().told > before).then_some(()));
     }
 
-    /// How many requests it has had, of those that begin with this.
+    /// Returns the number of its requests that begin with this text.
     pub fn had(&self, request: &str) -> usize {
         self.tell("");
         let said = self.said.lock().unwrap();
@@ -147,13 +147,13 @@ impl Drop for StubReplica {
     }
 }
 
-/// nginx with stubs behind it, which a DNS server of their own names.
+/// nginx with stubs behind it. The stubs' DNS server lists them.
 pub struct Staged {
     /// The stubs, in the order of their numbers.
     pub stubs: Vec<StubReplica>,
     /// nginx.
     pub nginx: Container,
-    /// Where its port is published.
+    /// The address of its published port.
     pub address: SocketAddr,
     dns: StubReplica,
     _conf: TempDir,
@@ -161,7 +161,7 @@ pub struct Staged {
 
 impl Staged {
     /// Starts a stub of each of these kinds, and nginx in front of `known`, numbers of stubs. `times` replaces some
-    /// directives of nginx/conf.d/upstream.conf: a test would have to wait as long.
+    /// directives of nginx/conf.d/upstream.conf with shorter times.
     pub fn start(kinds: &[&str], known: &[usize], times: &[(&str, &str)]) -> Self {
         let stubs: Vec<_> = kinds.iter().map(|kind| StubReplica::start(kind)).collect();
         let dns = StubReplica::start("absent");
@@ -173,7 +173,7 @@ impl Staged {
         let conf = folder();
         let file = conf.path().join("upstream.conf");
         fs::write(&file, upstream).unwrap();
-        let (nginx, address) = front(&[
+        let (nginx, address) = start_nginx(&[
             "--network=bridge",
             &format!("--dns={}", dns.address),
             &format!(
@@ -191,22 +191,22 @@ impl Staged {
         }
     }
 
-    /// Has the DNS server name these stubs; of several lists, one after the other.
+    /// Makes the DNS server list these stubs. Several lists are returned in turn.
     pub fn know(&self, lists: &[&[usize]]) {
         self.dns.tell(&names(&self.stubs, lists));
     }
 
-    /// Tells all stubs the same.
+    /// Sends the same command to all stubs.
     pub fn tell(&self, act: &str) {
         self.stubs.iter().for_each(|stub| stub.tell(act));
     }
 
-    /// How many requests that begin with this the stubs have had in all.
+    /// Returns the number of all stubs' requests that begin with this text.
     pub fn had(&self, request: &str) -> usize {
         self.stubs.iter().map(|stub| stub.had(request)).sum()
     }
 
-    /// Sends nginx a request, as [`ask`].
+    /// Sends a request to nginx; see [`ask`].
     pub fn ask(&self, method: &str, target: &str, header: &str) -> wire::Reply {
         ask(self.address, method, target, header)
     }
@@ -216,7 +216,7 @@ impl Staged {
         self.ask("GET", target, "")
     }
 
-    /// What nginx has written to stderr.
+    /// Returns nginx's standard error.
     pub fn errors(&self) -> String {
         let log = Command::new("docker")
             .args(["logs", &self.nginx.name])
@@ -226,7 +226,7 @@ impl Staged {
     }
 }
 
-/// What the DNS server is told.
+/// Returns the command for the DNS server.
 fn names(stubs: &[StubReplica], lists: &[&[usize]]) -> String {
     let addresses = |list: &&[usize]| {
         let list = list.iter().map(|&it| stubs[it].address.as_str());
@@ -236,7 +236,7 @@ fn names(stubs: &[StubReplica], lists: &[&[usize]]) -> String {
     format!("dns {}", lists.join(" "))
 }
 
-/// Asks, with a body if it is no GET; `header` is a whole line or nothing.
+/// Sends a request, with a body unless it is a GET. `header` is a whole line or empty.
 pub fn ask(address: SocketAddr, method: &str, target: &str, header: &str) -> wire::Reply {
     let body = if method == "GET" { "" } else { "body" };
     let length = body.len();

@@ -1,4 +1,4 @@
-//! The subjects, in the order in which they run: what needs no containers first, what takes long last.
+//! The subjects in the order of their runs: those without containers first, slow ones last.
 
 use crate::run::{Batch, Subject};
 
@@ -41,7 +41,7 @@ mod traversal;
 mod validators;
 mod zero_downtime;
 
-/// A subject whose cases share nothing.
+/// A subject with independent cases.
 macro_rules! of {
     ($name:ident) => {
         Subject {
@@ -63,7 +63,7 @@ macro_rules! batches_of {
     };
 }
 
-/// All of them.
+/// Returns all subjects.
 pub const SUBJECTS: &[Subject] = &[
     of!(config),
     of!(config_consistency),

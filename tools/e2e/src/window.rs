@@ -13,21 +13,21 @@ use harness::{container::Container, modes, solo::wait_for, stack::docker};
 
 const IMAGE: &str = "berth-test-browser";
 
-/// What is missing for a stack and a browser to look at it with, if anything is.
+/// Returns why a stack and a browser can't be started, if they can't.
 pub fn why_none() -> Option<String> {
     modes::why_not(&["berth-nginx", "berth-app", IMAGE])
 }
 
-/// A browser with one window; it is gone when this is dropped.
+/// A browser with one window; removed on drop.
 pub struct Browser {
     runtime: Runtime,
-    // Ends with its container, so that there is no one to say goodbye to.
+    // The session ends with its container, so it need not be closed.
     driver: ManuallyDrop<WebDriver>,
     _container: Container,
 }
 
 impl Browser {
-    /// Starts one.
+    /// Starts a browser.
     pub fn start() -> Self {
         let options = [
             "--network=host",
@@ -63,46 +63,46 @@ impl Browser {
         self.runtime.block_on(what).expect("the browser does it")
     }
 
-    /// Goes to a page, and waits until it has loaded.
+    /// Opens a page, and waits until it has loaded.
     pub fn open(&self, url: &str) {
         self.wait(self.driver.goto(url));
     }
 
-    /// What a script returns; `return` has to be in it.
+    /// Runs a script, and returns its value. The script needs a `return`.
     pub fn run(&self, script: &str) -> Value {
         self.wait(async { Ok(self.driver.execute(script, vec![]).await?.json().clone()) })
     }
 
-    /// The text of an element as one sees it; empty if it is hidden.
+    /// Returns the visible text of an element; empty if it is hidden.
     pub fn text(&self, selector: &str) -> String {
         self.wait(async { self.driver.find(By::Css(selector)).await?.text().await })
     }
 
-    /// Presses a key, wherever the focus is.
+    /// Presses a key at the current focus.
     pub fn press(&self, key: Key) {
         self.wait(self.driver.action_chain().send_keys(key).perform());
     }
 
-    /// A command of the DevTools protocol.
+    /// Runs a command of the DevTools protocol.
     pub fn cdp(&self, method: &str, parameters: Value) {
         self.wait(self.driver.cdp().send_raw(method, parameters));
     }
 
-    /// Has pages take it for a screen of that size, in pixels.
+    /// Emulates a screen of that size, in pixels.
     pub fn resize(&self, width: u32, height: u32) {
         let size =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.cdp("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// Has media queries find these features, such as `prefers-color-scheme: dark`.
+    /// Emulates media features, such as `prefers-color-scheme: dark`.
     pub fn prefer(&self, features: &[(&str, &str)]) {
         let feature = |&(name, value): &(&str, &str)| json!({"name": name, "value": value});
         let features: Vec<Value> = features.iter().map(feature).collect();
         self.cdp("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// What the page at hand did wrong since this was asked last: errors and warnings of its console, and what its policy
+    /// Returns the page's faults since the last call: errors and warnings of its console, and what its security policy
     /// forbade.
     pub fn faults(&self) -> Vec<String> {
         let log = self.wait(self.driver.browser_log());
@@ -115,7 +115,7 @@ impl Browser {
         log.chain(violations).collect()
     }
 
-    /// A picture of the window, as PNG.
+    /// Takes a screenshot of the window, as PNG.
     pub fn picture(&self) -> Vec<u8> {
         self.wait(self.driver.screenshot_as_png())
     }
@@ -124,7 +124,7 @@ impl Browser {
 fn capabilities() -> WebDriverResult<ChromeCapabilities> {
     let mut chromium = DesiredCapabilities::chrome();
     chromium.set_binary("/usr/bin/chromium")?;
-    // No sandbox: it needs rights that the container does not have.
+    // The sandbox needs rights that the container does not have.
     for option in [
         "--headless",
         "--no-sandbox",

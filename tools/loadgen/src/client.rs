@@ -77,7 +77,7 @@ impl Client {
 
     /// Requests the number, once.
     pub async fn request(self: &Rc<Self>, number: u64) -> Result<Answer, Fault> {
-        let limit = Duration::from_secs(self.options.patience);
+        let limit = Duration::from_secs(self.options.timeout);
         let mut fault = Fault::default();
         fault.what = match timeout(limit, self.exchange(number, &mut fault)).await {
             Ok(Ok(answer)) => return Ok(answer),

@@ -42,7 +42,7 @@ pub struct Options {
     pub silence: u64,
     /// Seconds until a request without an answer is lost
     #[arg(long, default_value_t = 30)]
-    pub patience: u64,
+    pub timeout: u64,
     /// The status that the service shall answer with
     #[arg(long, default_value_t = 200)]
     pub status: u16,

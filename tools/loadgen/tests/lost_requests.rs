@@ -146,7 +146,7 @@ fn load(address: SocketAddr, fresh: u8) -> Options {
         target: format!("http://{address}"),
         first: 1000,
         requests: 1000,
-        patience: 3,
+        timeout: 3,
         fresh,
         ..Options::default()
     }

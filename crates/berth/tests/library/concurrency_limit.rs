@@ -1,15 +1,16 @@
-//! More requests than the service can work on: some get 503 at once, and every connection gets its turn.
+//! Load shedding: excess requests get 503 at once, and every connection is served.
 
 use std::{
     io::Write,
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_web::{HttpResponse, rt::time::sleep, web};
 use harness::{
+    overload::overload,
     solo::wait_for,
     stall::{TOLERANCE, judge},
     wire,
@@ -19,47 +20,9 @@ use crate::service::{Values, serve};
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Clients that ask as fast as they get answers, for some time: how many got 200, and how many 503.
-fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
-    let end = Instant::now() + Duration::from_secs(3);
-    let client = || {
-        let (mut served, mut shed) = (0, 0);
-        while Instant::now() < end {
-            let reply = wire::get(address, path, "localhost");
-            match reply.status {
-                200 => served += 1,
-                503 => {
-                    assert_eq!(reply.header("retry-after"), Some("1"));
-                    assert_eq!(reply.text(), "503 Service Unavailable");
-                    let kind = reply.header("content-type");
-                    assert_eq!(kind, Some("text/plain; charset=utf-8"));
-                    assert!(reply.header("x-request-id").is_some());
-                    shed += 1;
-                }
-                other => panic!("{other}: {reply:?}"),
-            }
-        }
-        (served, shed)
-    };
-    thread::scope(|scope| {
-        let probe = scope.spawn(|| {
-            while Instant::now() < end {
-                let health = wire::get(address, "/health/ready", "localhost");
-                assert_eq!(health.status, 200, "health under load");
-                thread::sleep(PAUSE / 10);
-            }
-        });
-        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
-        let counts = clients.into_iter().map(|it| it.join().unwrap());
-        let sums = counts.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        probe.join().expect("health answers");
-        sums
-    })
-}
-
 #[test]
 fn the_app_alone_sheds_what_is_too_much() {
-    // A handler that takes its time: the sample service is done before a second request could come.
+    // A slow handler: the sample service answers before a second request can arrive.
     let values = Values {
         max_requests: 4,
         ..Values::default()
@@ -68,7 +31,7 @@ fn the_app_alone_sheds_what_is_too_much() {
         app.route("/slow", web::get().to(slow));
     });
     judge(TOLERANCE, || {
-        let (served, shed) = hammer(address, "/slow", 64);
+        let (served, shed) = overload(address, "/slow", 64);
         assert!(served > 0 && shed > 0, "{served} served, {shed} shed");
     });
     for _ in 0..20 {
@@ -81,7 +44,7 @@ async fn slow() -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
-/// How far the test below has come: the handlers and the client wait for each other.
+/// The step of the test below: the handlers and the client wait for each other.
 static STEP: AtomicUsize = AtomicUsize::new(0);
 /// Requests that one client sends at once.
 const MANY: usize = 1000;
@@ -91,7 +54,7 @@ fn reached(number: usize) {
     wait_for(|| (STEP.load(Ordering::SeqCst) >= number).then_some(()));
 }
 
-/// Does this step of the test, and waits for the next, which somebody else does.
+/// Completes this step of the test, and waits until another thread completes the next.
 fn step(number: usize) {
     STEP.store(number, Ordering::SeqCst);
     reached(number + 1);

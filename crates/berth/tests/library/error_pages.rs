@@ -1,4 +1,4 @@
-//! Error responses: pages for browsers, text for others, and nothing of why a service failed.
+//! Error responses: pages for browsers, text for other clients, no details of a failure.
 
 use std::net::SocketAddr;
 
@@ -8,33 +8,21 @@ use berth::middleware::{
     error_pages::{Page, TEMPLATE},
     security_headers::SECURITY,
 };
-use harness::wire::{self, Reply};
+use harness::error_page::{ask, assert_error_page};
 use sha2::{Digest, Sha256};
 
 use crate::service::{Values, serve};
 
-fn ask(address: SocketAddr, request: &str, accept: &str) -> Reply {
-    let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n");
-    wire::ask(address, format!("{head}Connection: close\r\n\r\n"))
-}
-
-/// Holds both forms of an answer to `page`.
+/// Checks both forms of a response to be `page`.
 #[track_caller]
 fn assert_refused(address: SocketAddr, request: &str, status: u16, page: Page) {
-    let forms = [
-        ("text/html", page.html(), "text/html; charset=utf-8"),
-        ("*/*", page.text(), "text/plain; charset=utf-8"),
-    ];
-    for (accept, body, kind) in forms {
-        let reply = ask(address, request, accept);
-        assert_eq!((reply.status, reply.text()), (status, body), "{request}");
-        assert_eq!(reply.header("content-type"), Some(kind));
-        assert_eq!(reply.header("vary"), Some("Accept"));
-        assert_eq!(reply.header("cache-control"), Some("no-store"));
-        for (name, value) in SECURITY {
-            assert_eq!(reply.header(name), Some(value), "{request}");
-        }
-    }
+    assert_error_page(
+        address,
+        request,
+        status,
+        (page.html(), page.text()),
+        &SECURITY,
+    );
 }
 
 fn page(status: u16) -> Page {
@@ -53,7 +41,7 @@ fn the_style_of_the_pages_is_allowed() {
     );
 }
 
-/// What a service can do wrong, and what it may do.
+/// Faulty and allowed error responses of a service.
 fn service(app: &mut web::ServiceConfig) {
     app.route("/panic", web::get().to(panics))
         .route("/error", web::get().to(fails))
@@ -88,7 +76,7 @@ fn a_service_that_fails_says_nothing_of_why() {
     for path in ["/panic", "/error"] {
         assert_refused(app, &format!("GET {path}"), 500, page(500));
     }
-    // It goes on.
+    // The service still answers.
     assert_eq!(ask(app, "GET /own", "*/*").text(), "not that one");
 }
 

@@ -1,4 +1,4 @@
-//! Trusted proxies: who is believed to be the client, and by which scheme.
+//! Trusted proxies: the client's address, and the scheme.
 
 use std::net::IpAddr;
 
@@ -12,13 +12,13 @@ fn client(trusted: &str, peer: &str, forwarded_for: &[&[u8]], proto: &[&[u8]]) -
     trusted.client(peer, forwarded_for.iter().copied(), proto.iter().copied())
 }
 
-/// Trusted proxies, peer ("unix": our own nginx on a socket), lines of X-Forwarded-For, client.
+/// Trusted proxies, peer ("unix": nginx in the same container, on a socket), lines of X-Forwarded-For, client.
 #[rustfmt::skip] // a line of the table
 type Case = (&'static str, &'static str, &'static [&'static [u8]], &'static str);
 
 #[rustfmt::skip] // a table
 const CLIENTS: &[Case] = &[
-    // Whose headers count.
+    // Which peers' headers count.
     ("", "192.0.2.1", &[b"203.0.113.9"], "192.0.2.1"),
     ("10.0.0.0/8", "11.0.0.1", &[b"203.0.113.9"], "11.0.0.1"),
     ("10.0.0.0/8", "10.0.0.1", &[b"203.0.113.9"], "203.0.113.9"),
@@ -45,10 +45,10 @@ const CLIENTS: &[Case] = &[
     ("10.0.0.0/8", "10.0.0.1", &[b"203.0.113.9", b"10.0.0.3", b"10.0.0.2"], "203.0.113.9"),
     ("10.0.0.0/8", "10.0.0.1", &[b"198.51.100.66", b"203.0.113.9, 10.0.0.2"], "203.0.113.9"),
     ("10.0.0.0/8,192.0.2.1", "10.0.0.1", &[b"203.0.113.9, 192.0.2.1"], "203.0.113.9"),
-    // Trusted all along: the farthest is the client.
+    // All hops are trusted: the farthest is the client.
     ("10.0.0.0/8", "10.0.0.1", &[b"10.0.0.3, 10.0.0.2"], "10.0.0.3"),
     ("0.0.0.0/0", "10.0.0.1", &[b"198.51.100.66, 203.0.113.9"], "198.51.100.66"),
-    // Garbage: the last good hop to its right.
+    // Garbage: the nearest valid hop to its right.
     ("10.0.0.0/8", "10.0.0.1", &[b"203.0.113.9, unknown"], "10.0.0.1"),
     ("10.0.0.0/8", "10.0.0.1", &[b"203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2"),
     ("10.0.0.0/8", "10.0.0.1", &[b"203.0.113.9, \xff\xfe\x00, 10.0.0.2"], "10.0.0.2"),
@@ -126,7 +126,7 @@ fn scheme() {
         let scheme = client("10.0.0.0/8", peer, &[], proto).scheme;
         assert_eq!(scheme, *expected, "{peer} sent {proto:?}");
     }
-    // The peer's word on the scheme counts, whatever the list of addresses says.
+    // The peer decides the scheme, regardless of the list of addresses.
     let seen = client(
         "10.0.0.0/8",
         "10.0.0.1",

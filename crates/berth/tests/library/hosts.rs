@@ -1,4 +1,4 @@
-//! Allowed hosts: Django's published cases, ours, and properties against grammars written anew.
+//! Allowed hosts: Django's published cases, further cases, and properties against independent grammars.
 
 use std::sync::LazyLock;
 
@@ -122,7 +122,7 @@ fn django_debug_defaults() {
 
 /// List, host, verdict. `*` shows the grammar alone.
 #[rustfmt::skip] // a table
-const OURS: &[(&str, &str, Verdict)] = &[
+const FURTHER: &[(&str, &str, Verdict)] = &[
     // The grammar of RFC 3986.
     ("*", "a", Allowed),
     ("*", "", Refused),
@@ -246,7 +246,7 @@ const OURS: &[(&str, &str, Verdict)] = &[
 
 #[test]
 fn our_cases() {
-    for (list, host, expected) in OURS {
+    for (list, host, expected) in FURTHER {
         assert_eq!(verdict(list, host), *expected, "{host:?} with {list:?}");
     }
     assert_eq!(verdict("*", b"a\xff"), Malformed);
@@ -267,7 +267,7 @@ fn shows_the_list_as_it_is_compared() {
     assert_eq!(list.to_string().parse(), Ok(list));
 }
 
-/// A wrong list, and what its error has to say.
+/// A wrong list, and the text of its error.
 #[rustfmt::skip] // a table
 const MISTAKES: &[(&str, &[&str])] = &[
     ("http://x", &["\"http://x\"", "is a URL", "write \"x\""]),
@@ -355,7 +355,7 @@ fn django_allows(list: &str, host: &[u8]) -> bool {
     !domain.is_empty() && list.split(',').any(is_match)
 }
 
-/// Bytes that are a Host, nearly one, or nothing of the kind.
+/// Bytes that are a valid Host, an almost valid one, or arbitrary.
 fn hosts() -> impl Strategy<Value = Vec<u8>> {
     let pieces = "example.com|.example.com|EXAMPLE|com|sub|bad|localhost|127.0.0.1|.|..|-|_|:|:80|\
                   :65535|:65536|[::1]|[v1.a]|[|]|::|ffff|%41|%|%zz|@|,| |/|\u{e9}|\r\n";
@@ -367,7 +367,7 @@ fn hosts() -> impl Strategy<Value = Vec<u8>> {
     let mutated = (well_formed, place, any::<u8>(), 0..2usize).prop_map(|(host, at, byte, cut)| {
         let mut host = host.as_bytes().to_vec();
         let at = at.index(host.len() + 1);
-        // Inserts the byte, or puts it in the place of another.
+        // Inserts the byte, or replaces another with it.
         host.splice(at..host.len().min(at + cut), [byte]);
         host
     });

@@ -1,4 +1,4 @@
-//! The library's tests: what needs neither containers nor the sample's binary.
+//! The library's tests. They need neither containers nor the sample's binary.
 
 mod body_limit;
 mod concurrency_limit;

@@ -1,5 +1,5 @@
-//! What a service gets by default, by what HTTP asks for: HEAD where there is GET, 405 with `Allow`, 404, OPTIONS; and
-//! what a service with a [`Fallback`] of its own gets.
+//! The default answers of a service: HEAD for each GET, 405 with `Allow`, 404, OPTIONS; and those of a service with its
+//! own [`Fallback`].
 
 use std::net::SocketAddr;
 
@@ -47,7 +47,7 @@ fn ask(address: SocketAddr, request: &str) -> Reply {
     wire::ask(address, format!("{head}Connection: close\r\n\r\n"))
 }
 
-/// The headers that a comparison looks at: all but what differs from one response to the next.
+/// Returns the headers to compare: all but those that differ between responses.
 fn headers(reply: &Reply) -> Vec<(String, String)> {
     let is_compared = |(name, _): &&(String, String)| {
         !["date", "x-request-id"].contains(&name.to_ascii_lowercase().as_str())
@@ -71,7 +71,7 @@ fn head_is_get_without_the_body() {
     assert_eq!(ask(app, "HEAD /").header("x-of-its-own"), Some("kept"));
     // Nothing follows the head on the connection.
     let request = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let exchange = wire::exchange(app, request, wire::PATIENCE);
+    let exchange = wire::exchange(app, request, wire::TIMEOUT);
     assert!(exchange.closed && exchange.rest.is_empty(), "{exchange:?}");
 }
 
@@ -89,7 +89,7 @@ fn a_method_that_the_path_lacks_gets_405_with_what_it_has() {
         assert_eq!(reply.header("allow"), Some(allow), "{request}");
         assert_eq!(reply.text(), "405 Method Not Allowed", "{request}");
     }
-    // The methods that it has are answered.
+    // Allowed methods are answered.
     assert_eq!(ask(app, "POST /").status, 201);
     assert_eq!(ask(app, "PUT /thing").status, 204);
 }

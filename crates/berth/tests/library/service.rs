@@ -1,4 +1,4 @@
-//! A service of the tests' own, in their process, with Berth's layers around it.
+//! A service in the tests' process, with Berth's middleware around it.
 
 use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
 
@@ -57,7 +57,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         },
         maintenance: values.maintenance,
         allowed_hosts: AllowedHosts::default(),
-        // No file is in it.
+        // An empty folder.
         static_dir: "src/http".into(),
         static_prefix: "/static".into(),
         concurrency_limit: ConcurrencyLimit::new(values.max_requests),

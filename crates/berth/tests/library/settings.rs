@@ -1,4 +1,4 @@
-//! The reader of settings, with a struct of the tests' own.
+//! The reader of settings, with a struct for the tests.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -67,7 +67,7 @@ fn all_mistakes_are_reported_at_once() {
         lines[2].starts_with("  PAUSE_SECONDS=\"soon\": "),
         "{report}"
     );
-    // By the name that was set.
+    // The warning has the name that was set.
     assert!(lines[3].starts_with("  HELLO=\"maybe\": "), "{report}");
 }
 

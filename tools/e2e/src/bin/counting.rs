@@ -256,7 +256,7 @@ async fn process(
 async fn hoard() -> HttpResponse {
     let mut hoard = Vec::new();
     loop {
-        // Written to, since memory that is only reserved takes nothing.
+        // Written to, since reserved memory alone takes no space.
         hoard.push(vec![1_u8; 1 << 20]);
         sleep(Duration::from_millis(10)).await;
     }

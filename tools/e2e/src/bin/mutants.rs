@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(unneeded > 0))
 }
 
-/// The project's files in a folder of its own. What is there and the same stays, so that cargo has less to do.
+/// Copies the project's files to another folder. Unchanged files keep their times, so that cargo compiles less.
 fn copy() -> PathBuf {
     let tree = root().join("target/mutants");
     fs::create_dir_all(&tree).unwrap();
@@ -75,7 +75,7 @@ fn copy() -> PathBuf {
     tree
 }
 
-/// What notices that it is missing.
+/// Returns the test that fails without the text.
 fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
     let file = tree.join(&mutant.file);
     let original = fs::read(&file).unwrap();
@@ -97,7 +97,7 @@ fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
     killer
 }
 
-/// Builds the app and the proofs, and runs the cases that the mutant names.
+/// Builds the app and the proofs, and runs the mutant's cases.
 fn cargo_test(tree: &Path, test: &str, image: Option<&Image>) -> Output {
     let (subject, name) = test.split_once(' ').unwrap_or((test, ""));
     let cargo = |arguments: &[&str]| {
@@ -135,7 +135,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&stderr[..], stdout].concat()).into_owned()
 }
 
-/// The first test that failed, and what it said first.
+/// Returns the first failed test, with the first line of its message.
 fn first_failure(text: &str) -> String {
     let mut lines = text.lines().skip_while(|line| !line.starts_with("---- "));
     let Some(head) = lines.next() else {
@@ -151,10 +151,10 @@ fn first_failure(text: &str) -> String {
     format!("{name}: {}", said.join(" "))
 }
 
-/// An image without a name; it is gone when this is dropped.
+/// An image without a name; removed on drop.
 struct Image {
     id: String,
-    /// Where a test looks for it.
+    /// The variable that a test reads its id from.
     variable: &'static str,
 }
 
@@ -181,7 +181,7 @@ impl Image {
         }
     }
 
-    /// Why nginx does not start, if it doesn't.
+    /// Returns why nginx does not start, if it does not.
     fn refusal(&self) -> Option<String> {
         let mut check = Command::new("docker");
         check.args([

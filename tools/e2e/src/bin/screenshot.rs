@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use e2e::window::{self, Browser};
 use harness::{Stack, root, solo::wait_at_most};
 
-/// The bars show as many answers, and the dial a whole minute.
+/// The bars then show this many answers, and the dial a whole minute.
 const UNTIL_FULL: Duration = Duration::from_secs(90);
 
 fn main() {

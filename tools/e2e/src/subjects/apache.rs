@@ -1,5 +1,5 @@
-//! Apache in nginx's place: replicas that come, go and die, whom the app takes for the client, and how it ends. That the
-//! answers are the same is for `parity` and `service`.
+//! Apache in nginx's place: replicas that start, stop and die, the client's address in the app's log, and the stop. That the
+//! answers are the same is for `nginx_parity` and `service`.
 
 use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
 
@@ -15,7 +15,7 @@ use harness::{
     wire::{self, Reply, get},
 };
 
-/// Enough requests for every replica to have its turn.
+/// Enough requests to reach every replica.
 const ROUND: usize = 40;
 
 /// One stack under load at a time: two would measure each other.
@@ -27,7 +27,7 @@ fn start(variables: &[(&str, &str)]) -> Stack {
     Stack::behind("apache", &[&own, variables].concat())
 }
 
-/// The replicas that answer a round of requests, none of which may fail.
+/// Returns the replicas that answer a round of requests. No request may fail.
 fn answering(stack: &Stack) -> BTreeSet<String> {
     let ask = |_| {
         let reply = get(stack.address, "/", "localhost");
@@ -59,7 +59,7 @@ fn replicas_that_come_are_found_and_those_that_die_are_left_out() {
     docker(&["kill", &dead]);
     let left = answering(&stack);
     assert!(!left.contains(&dead[..12]), "{left:?}");
-    // A connection to where nobody is can be tried again, whatever the method: nothing was sent.
+    // A refused connection can be retried with any method, since no request was sent.
     for _ in 0..ROUND {
         let post = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
         assert_eq!(wire::ask(stack.address, post).status, 501);
@@ -80,7 +80,7 @@ fn without_replicas_there_is_a_page_that_says_so() {
     wait_for(|| (get(stack.address, "/", "localhost").status == 200).then_some(()));
 }
 
-fn strangers_are_not_believed_and_learn_nothing() {
+fn untrusted_clients_are_not_believed_and_learn_nothing() {
     let stack = start(&[("LOG_FORMAT", "json")]);
     let forged = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nForwarded: for=203.0.113.9\r\n\
          X-Request-Id: chosen\r\n";
@@ -206,7 +206,7 @@ fn measure(event: &str, action: impl Fn(&Counted)) {
     };
     let mut report = once();
     for _ in 0..2 {
-        // A machine that stalls under the load says nothing of Apache.
+        // If the machine stalls under the load, the loss is not Apache's.
         if !report.was_offered() {
             println!("measured again: {report}");
             report = once();
@@ -233,7 +233,7 @@ fn a_kill() {
 harness::trials![
     replicas_that_come_are_found_and_those_that_die_are_left_out,
     without_replicas_there_is_a_page_that_says_so,
-    strangers_are_not_believed_and_learn_nothing,
+    untrusted_clients_are_not_believed_and_learn_nothing,
     it_believes_the_proxies_that_it_is_told_to,
     the_proxy_may_have_headers_of_its_own,
     the_proxy_may_pass_on_the_id_that_a_client_chose,

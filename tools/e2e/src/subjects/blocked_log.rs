@@ -1,4 +1,4 @@
-//! A log that takes no lines: its reader has stopped reading, or the disk is full. Requests are answered all the same, by
+//! A blocked log: its reader has stopped reading, or the disk is full. Requests are still answered, by
 //! the app and by nginx.
 
 use std::{
@@ -16,14 +16,14 @@ use harness::{
 };
 use rustix::fs::{OFlags, fcntl_setfl};
 
-/// Requests whose lines fill the pipe (64 KiB), and after it what may wait in memory, more than twice over.
+/// So many requests that their lines are twice the pipe (64 KiB) and the buffer in memory.
 const ENOUGH: usize = 400;
 /// With a target of this length.
 const LONG: usize = 10_000;
 
-/// An app with a log of ours, and where it listens.
+/// Starts an app with this standard error; returns it and its address.
 fn app(log: impl Into<Stdio>) -> (Running, SocketAddr) {
-    // Its log can't be asked for the port that it chose.
+    // Its log can't be read for the port that it chose.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -40,7 +40,7 @@ fn ask(address: SocketAddr, requests: usize) {
     }
 }
 
-/// What is in the pipe until everyone has closed it.
+/// Reads the pipe until all writers have closed it.
 fn lines(reader: PipeReader) -> Vec<String> {
     let lines = BufReader::new(reader).lines();
     lines
@@ -48,11 +48,11 @@ fn lines(reader: PipeReader) -> Vec<String> {
         .collect()
 }
 
-fn requests_are_answered_while_nobody_reads_the_log() {
+fn requests_are_answered_while_the_log_is_not_read() {
     let (reader, writer) = pipe().unwrap();
     let (mut app, address) = app(writer);
     ask(address, ENOUGH);
-    // Somebody reads again: then what was lost is told, and the log goes on.
+    // Once the log is read again, it tells the number of lost lines and continues.
     let read = std::thread::spawn(|| lines(reader));
     std::thread::sleep(Duration::from_millis(500));
     ask(address, 1);
@@ -67,7 +67,10 @@ fn requests_are_answered_while_nobody_reads_the_log() {
         let (before, _) = line.split_once(" lines of the log could not be written")?;
         before.split(' ').next_back()?.parse::<usize>().ok()
     });
-    assert!(written < ENOUGH, "nothing was lost: that proves nothing");
+    assert!(
+        written < ENOUGH,
+        "no line was lost, so the log was not blocked"
+    );
     assert_eq!(told.sum::<usize>(), ENOUGH + 1 - written);
     assert!(
         lines.last().unwrap().contains("stopped"),
@@ -81,7 +84,7 @@ fn nothing_is_lost_while_there_is_room_in_memory() {
     // As nginx/relay.pl leaves what it shares with the app in the bundle.
     fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
     let (mut app, address) = app(writer);
-    // Ten times what the pipe takes.
+    // Ten times the pipe's capacity.
     ask(address, 64);
     let read = std::thread::spawn(|| lines(reader));
     app.signal("TERM");
@@ -91,14 +94,14 @@ fn nothing_is_lost_while_there_is_room_in_memory() {
     assert_eq!(lines.iter().filter(whole).count(), 64);
 }
 
-fn a_log_that_nobody_reads_does_not_keep_the_process_from_ending() {
+fn an_unread_log_does_not_keep_the_process_from_ending() {
     let (reader, writer) = pipe().unwrap();
     let (mut app, address) = app(writer);
     ask(address, ENOUGH);
     let start = Instant::now();
     app.signal("TERM");
     assert!(app.ended().success());
-    // No more than the drain, and a moment for the log.
+    // The drain, and a short time for the log.
     assert!(
         start.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -143,9 +146,9 @@ fn nginx_answers_while_a_terminal_that_is_attached_to_it_takes_nothing() {
 }
 
 harness::trials![
-    requests_are_answered_while_nobody_reads_the_log,
+    requests_are_answered_while_the_log_is_not_read,
     nothing_is_lost_while_there_is_room_in_memory,
-    a_log_that_nobody_reads_does_not_keep_the_process_from_ending,
+    an_unread_log_does_not_keep_the_process_from_ending,
     requests_are_answered_while_the_disk_is_full,
     requests_are_answered_when_the_reader_of_the_log_is_gone,
     nginx_answers_while_a_terminal_that_is_attached_to_it_takes_nothing,

@@ -82,7 +82,7 @@ fn is_legible(browser: &Browser, page: &str) {
         found.paper
     });
     assert_ne!(papers[0], papers[1], "{page} is dark for those who want it");
-    // Were nothing ever found faint, this would show nothing.
+    // Shows that the check finds a contrast that is too low.
     browser.run("document.querySelector('h2, p').style.color = '#777f'");
     assert_eq!(contrasts(browser).faint.len(), 1, "{page}");
     browser.prefer(&[]);
@@ -139,7 +139,7 @@ fn the_keyboard_does_it(browser: &Browser) {
     thread::sleep(Duration::from_millis(300));
     let before = asked();
     thread::sleep(Duration::from_millis(1500));
-    assert_eq!(asked(), before, "nothing is asked during a pause");
+    assert_eq!(asked(), before, "no request is sent during a pause");
     browser.press(Key::Enter);
     assert_eq!(browser.text("#pause"), "Pause");
     wait_for(|| (asked() != before).then_some(()));
@@ -229,7 +229,7 @@ fn the_clock_shows_who_comes_and_goes() {
     assert!(browser.text("#events").contains("answers again"));
 }
 
-/// Without nginx, without names, and without an end that anyone announced.
+/// Without nginx, without replicas' names, and killed without a drain.
 fn the_clock_needs_no_names() {
     let app = Solo::start(&[]);
     let browser = Browser::start();

@@ -1,4 +1,4 @@
-//! What a build of the images does again, and what it keeps.
+//! Builds of the images: the steps that they repeat, and the layers that they reuse.
 
 use std::{
     collections::BTreeSet,
@@ -61,7 +61,7 @@ fn compiled(log: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Something that nobody has built before.
+/// A text that no earlier build has seen.
 fn unseen() -> String {
     format!(
         "{:?}",
@@ -76,7 +76,7 @@ fn an_edit_compiles_one_crate_and_a_page_none() {
     let build = |folder: &Path| build(folder, &["--output=type=cacheonly"]);
     build(copy.path());
 
-    let edited = copy.path().join("src/time.rs");
+    let edited = copy.path().join("src/routes/time.rs");
     let source = fs::read_to_string(&edited).unwrap();
     fs::write(&edited, format!("{source}\n// Edited: {}.\n", unseen())).unwrap();
     let log = build(copy.path());
@@ -88,7 +88,7 @@ fn an_edit_compiles_one_crate_and_a_page_none() {
     assert_eq!(compiled(&log), [""; 0], "\n{log}");
 }
 
-/// An image that is gone when this is dropped.
+/// An image; removed on drop.
 struct Version(String);
 
 impl Version {
@@ -145,7 +145,7 @@ fn an_image_keeps_the_assets_of_the_version_before() {
     assert_eq!(second.edited().len(), 2);
     assert!(second.edited().is_superset(&first.edited()));
 
-    // Nothing has changed, so nothing is to be replaced.
+    // No input has changed, so no container is replaced.
     let again = Version::build("again", copy.path(), &second.0);
     assert_eq!(again.id(), second.id());
 
@@ -155,12 +155,12 @@ fn an_image_keeps_the_assets_of_the_version_before() {
     assert!(third.edited().is_disjoint(&first.edited()));
 }
 
-/// Nothing of when and by whom it was made is in it: who doubts an image can make it again.
+/// The image is reproducible: it has neither the time nor the machine of its build.
 fn the_same_commit_gives_the_same_binary_and_the_same_layers() {
     image("berth-app");
     let (first, _) = Version::with("once", copy().path(), &[]);
 
-    // Another checkout, of which every crate is compiled again, and the image put together in other words: the cache goes by
+    // A second checkout compiles every crate again, and a changed Dockerfile assembles the image again: the cache goes by
     // what is copied, and not by its times. (In an old engine, `--no-cache` can end in a panic.)
     let other = copy();
     let touch = ["-type", "f", "-exec", "touch", "{}", "+"];

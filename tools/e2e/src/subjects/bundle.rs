@@ -1,4 +1,4 @@
-//! The bundle: nginx and the app in one container, from its start to its end, whoever ends it.
+//! The bundle: nginx and the app in one container, from its start to its end.
 
 use std::{
     collections::BTreeSet,
@@ -20,13 +20,13 @@ use harness::{
     in_flight::{InFlight, wait_until_refused},
     solo::{Outcome, wait_for},
     stack::{self, docker},
-    wire::{self, PATIENCE},
+    wire::{self, TIMEOUT},
 };
 
-/// A time that no test lives to see the end of.
+/// Longer than any test.
 const LONG: &str = "--env=DRAIN_SECONDS=3600";
 
-/// Runs it with what it can't run with, to its end.
+/// Runs it to its end with settings that it refuses.
 fn refused(options: &[&str]) -> (i32, String) {
     let bundle = Container::run(options, &bundle_image(), &[]);
     let code = wait_for(|| bundle.exit_code());
@@ -92,7 +92,7 @@ fn trusted_proxies_say_who_the_client_is() {
         assert_eq!(wire::ask(bundle.address, request).status, 200);
         let line = bundle.log_line(" berth::access ");
         assert_eq!(line.contains(" client=198.51.100.7 "), believed, "{line}");
-        // Nobody in front of nginx is believed to be on the app's socket.
+        // A client of nginx is not taken for a peer on the app's socket.
         assert!(line.contains(" client="), "{line}");
     }
 }
@@ -240,7 +240,7 @@ fn requests_in_flight_get_their_answers_however_often_it_is_told_to_stop() {
         &["TERM", "TERM", "INT", "QUIT"],
     ] {
         let bundle = Bundle::start(&["--env=DRAIN_SECONDS=0.5", "--env=SHUTDOWN_SECONDS=3600"]);
-        // Past Docker's proxy, which takes connections for nobody.
+        // Past Docker's proxy, which accepts connections even if no process listens.
         let address = bundle.inner();
         let request = InFlight::begin(address);
         signals.iter().for_each(|signal| bundle.signal(signal));
@@ -262,10 +262,10 @@ fn requests_in_flight_get_their_answers_however_often_it_is_told_to_stop() {
         let first = format!("SIG{}: draining for 0.5 s", signals[0]);
         let steps = [first.as_str(), "drained: listening no more", "stopped"];
         assert!(said.ends_with(&steps), "{log:?}");
-        // The last lines of both logs are there.
-        let ours = |line: &String| line.contains("POST");
-        assert_eq!(log.into_iter().filter(ours).count(), 1);
-        assert_eq!(bundle.nginx_log().into_iter().filter(ours).count(), 1);
+        // Both logs have their last lines.
+        let is_post = |line: &String| line.contains("POST");
+        assert_eq!(log.into_iter().filter(is_post).count(), 1);
+        assert_eq!(bundle.nginx_log().into_iter().filter(is_post).count(), 1);
     }
 }
 
@@ -318,7 +318,7 @@ fn requests_are_served_during_the_drain_and_each_answer_is_the_last_of_its_conne
         ("//health/ready", 404),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        let exchange = wire::converse(address, &[&request, &request], false, 1, PATIENCE);
+        let exchange = wire::converse(address, &[&request, &request], false, 1, TIMEOUT);
         let [answer] = &exchange.replies[..] else {
             panic!("{target}: not one answer: {exchange:?}")
         };
@@ -335,7 +335,7 @@ fn requests_are_served_during_the_drain_and_each_answer_is_the_last_of_its_conne
 fn a_connection_that_was_used_lately_outlives_the_signal_by_one_answer() {
     let bundle = Bundle::start(&[LONG]);
     let mut client = TcpStream::connect(bundle.inner()).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut ask = || {
         let _ = client.write_all(b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut answer = [0; 1000];
@@ -356,7 +356,7 @@ fn an_idle_connection_is_kept_as_long_as_told() {
         let bundle = Bundle::start(&[&format!("--env=KEEP_ALIVE={keep}")]);
         let asked = Instant::now();
         let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        let exchange = wire::exchange(bundle.inner(), request, PATIENCE);
+        let exchange = wire::exchange(bundle.inner(), request, TIMEOUT);
         assert!(exchange.closed, "{exchange:?}");
         let kept = asked.elapsed().as_secs_f64();
         assert!(least <= kept && kept < least + 1.5, "{kept} s, not {keep}");
@@ -391,7 +391,7 @@ fn under_load_nothing_is_lost_from_the_signal_to_the_end_of_the_drain() {
     assert!(!log.iter().any(|it| it.contains(" WARN ")), "{log:?}");
 }
 
-/// deploy/compose/bundle.yml under a name of its own; it is taken down when this is dropped.
+/// deploy/compose/bundle.yml under a name of its own; removed on drop.
 struct Composed(String);
 
 impl Composed {
@@ -433,9 +433,9 @@ fn the_compose_file_runs_it_hardened() {
     }
     // Each but what the image and the container's port say, and what is for a stack.
     let passed = service["environment"].as_object().unwrap().keys();
-    let ours = ["BIND", "NGINX_ADDRESS", "PORT", "STATIC_DIR"];
+    let excluded = ["BIND", "NGINX_ADDRESS", "PORT", "STATIC_DIR"];
     let variables = VARIABLES.iter().map(|it| it.name);
-    let variables: BTreeSet<_> = variables.filter(|it| !ours.contains(it)).collect();
+    let variables: BTreeSet<_> = variables.filter(|it| !excluded.contains(it)).collect();
     assert_eq!(
         passed.map(String::as_str).collect::<BTreeSet<_>>(),
         variables
@@ -449,7 +449,7 @@ fn the_compose_file_runs_it_hardened() {
 
 /// As a terminal signals at Ctrl-C.
 fn a_signal_to_its_process_group_reaches_it_alone() {
-    // As the first process its group would be everyone.
+    // The group of a container's first process would have all its processes.
     let bundle = Bundle::start(&["--init", "--env=DRAIN_SECONDS=0.5"]);
     let request = InFlight::begin(bundle.inner());
     bundle.shell(&kill("INT", "-", "/app bundle"));
@@ -460,7 +460,7 @@ fn a_signal_to_its_process_group_reaches_it_alone() {
 }
 
 /// Some platforms signal every process of a container. nginx then stops at once, but that is no failure.
-fn when_everyone_is_told_to_stop_it_ends_in_order() {
+fn when_every_process_is_told_to_stop_it_ends_in_order() {
     let bundle = Bundle::start(&[]);
     bundle.shell("kill -TERM -1; kill -TERM 1");
     assert_eq!(bundle.ended(), 0);
@@ -491,5 +491,5 @@ harness::trials![
     under_load_nothing_is_lost_from_the_signal_to_the_end_of_the_drain,
     the_compose_file_runs_it_hardened,
     a_signal_to_its_process_group_reaches_it_alone,
-    when_everyone_is_told_to_stop_it_ends_in_order,
+    when_every_process_is_told_to_stop_it_ends_in_order,
 ];

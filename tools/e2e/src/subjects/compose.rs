@@ -13,10 +13,10 @@ use harness::{
     wire::get,
 };
 
-/// Enough requests for every replica to have its turn.
+/// Enough requests to reach every replica.
 const ROUND: usize = 20;
 
-/// Fails with what to do where a stack can't be started.
+/// Fails with the remedy where a stack can't be started.
 fn need_images() {
     for name in ["berth-app", "berth-nginx"] {
         image(name);
@@ -29,7 +29,7 @@ fn model(variables: &[(&str, &str)]) -> Value {
     serde_json::from_str(&run(command.envs(variables.iter().copied()))).unwrap()
 }
 
-/// What the engine says of a container.
+/// Returns the output of `docker inspect` for a container.
 fn inspect(id: &str) -> Value {
     serde_json::from_str(&docker(&["inspect", "--format", "{{json .}}", id])).unwrap()
 }
@@ -64,13 +64,13 @@ fn answering(stack: &Stack) -> BTreeSet<String> {
     (0..ROUND).map(ask).collect()
 }
 
-/// Waits until these replicas answer whole rounds of requests, and none but these.
+/// Waits until exactly these replicas answer a round of requests.
 fn wait_until_answering(stack: &Stack, wanted: &BTreeSet<String>) {
     wait_for(|| (answering(stack) == *wanted).then_some(()));
     assert_eq!(&answering(stack), wanted, "who answers changes again");
 }
 
-/// Starts what is missing and stops what is too much, as users do; `variables` are set for this once.
+/// Runs `docker compose up` as users do; `variables` are set for this once.
 fn up(stack: &Stack, variables: &[(&str, &str)], arguments: &[&str]) {
     let start = ["up", "--detach", "--no-build", "--pull=never", "--wait"];
     stack.compose_with(variables, &[&start, arguments].concat());
@@ -80,7 +80,7 @@ fn the_model_is_as_promised() {
     need_images();
     let services = model(&[])["services"].clone();
     let names: Vec<&String> = services.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["app", "nginx"], "nothing else by default");
+    assert_eq!(names, ["app", "nginx"], "no other service by default");
     for (name, service) in services.as_object().unwrap() {
         for (key, value) in [
             ("read_only", json!(true)),
@@ -183,7 +183,7 @@ fn every_container_is_hardened(stack: &Stack) {
 fn the_root_is_read_only(stack: &Stack) {
     let nginx = &stack.containers("nginx")[0];
     for path in ["/x", "/srv/site/x", "/etc/nginx/x", "/var/x"] {
-        // As root: it is not the user's lack of rights that forbids it.
+        // As root, so that the cause is not the user's lack of rights.
         let mut touch = Command::new("docker");
         let output = touch
             .args(["exec", "--user=0", nginx, "touch", path])

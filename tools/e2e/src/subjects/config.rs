@@ -1,4 +1,4 @@
-//! Configuration: what is accepted, what is refused and how, what is shown, and that the manuals tell the same.
+//! Configuration: accepted and refused values, the output of `app config`, and the manuals.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use harness::{
 
 /// The report of a configuration that `serve` refuses.
 ///
-/// Where it would listen is taken: if it came to that, the exit code would be another.
+/// The address is in use: if the app tried to listen, the exit code would differ.
 fn report(variables: &[(&str, impl AsRef<OsStr>)]) -> String {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut command = app_command(&[("BIND", &taken.local_addr().unwrap().to_string())]);
@@ -156,22 +156,22 @@ fn all_mistakes_are_reported_at_once() {
     assert_eq!(report.lines().count(), 1 + VARIABLES.len(), "{report}");
 }
 
-fn a_connection_must_not_be_closed_while_the_front_may_use_it() {
-    let front = ("NGINX_ADDRESS", "nginx:8080");
+fn a_connection_must_not_be_closed_while_the_proxy_may_use_it() {
+    let nginx = ("NGINX_ADDRESS", "nginx:8080");
     for seconds in ["0.5", "20"] {
-        let report = report(&[front, ("KEEP_ALIVE", seconds)]);
+        let report = report(&[nginx, ("KEEP_ALIVE", seconds)]);
         let mistake =
             format!("\n  KEEP_ALIVE=\"{seconds}\": too short: the nginx of NGINX_ADDRESS uses");
         assert!(report.contains(&mistake), "{report}");
     }
     for seconds in ["0", "21"] {
         let good =
-            Settings::load([front, ("KEEP_ALIVE", seconds)].map(|(a, b)| (a.into(), b.into())));
+            Settings::load([nginx, ("KEEP_ALIVE", seconds)].map(|(a, b)| (a.into(), b.into())));
         assert!(good.is_ok(), "KEEP_ALIVE={seconds}");
     }
 }
 
-fn bytes_that_are_no_text_are_a_mistake_in_ours_alone() {
+fn invalid_utf8_is_a_mistake_in_berths_variables_alone() {
     let bytes = OsStr::from_bytes(b"8\xff");
     let report = report(&[("PORT", bytes), ("OTHER", bytes)]);
     let line = "  PORT=\"8\\xFF\": not UTF-8; set it to plain text\n";
@@ -293,7 +293,7 @@ fn every_variable_is_read() {
         assert_shown(&[(name, value)], name, as_shown, "environment");
     }
     let tried: BTreeSet<_> = GOOD.iter().map(|(name, ..)| *name).collect();
-    assert_eq!(tried, ours(), "every variable is tried");
+    assert_eq!(tried, app_variables(), "every variable is tried");
 }
 
 fn empty_is_not_set() {
@@ -362,7 +362,7 @@ fn what_a_platform_calls_the_service_is_allowed_and_shown_with_where_it_came_fro
         (&[("COOLIFY_FQDN", "https://a.example, b.example"), ("COOLIFY_URL", "http://a.example:80/")],
             &[DEFAULT, ("a.example", "COOLIFY_FQDN (Coolify)"), ("b.example", "COOLIFY_FQDN (Coolify)")]),
         (&[("RENDER_EXTERNAL_HOSTNAME", "A.Example"), ("ALLOWED_HOSTS", ".example")], &[(".example", "environment")]),
-        // Not all that it takes, or nothing.
+        // A part of what it needs, or none.
         (&[("CONTAINER_APP_NAME", "a"), ("FLY_APP_NAME", "")], &[DEFAULT]),
     ];
     for (variables, rows) in cases {
@@ -434,7 +434,7 @@ fn misspellings_are_warned_of() {
     app.log_line(|line| line.contains("did you mean ALLOWED_HOSTS?"));
 }
 
-fn neighbours_are_left_in_peace() {
+fn unrelated_variables_are_ignored() {
     let neighbours = "_ APP_PORT COLUMNS CONTAINER_PORT CPU_LIMIT DATABASE_URL DEBUG DYNO EDITOR HOME HOST HOSTNAME \
                       HTTP_PROXY K_SERVICE KUBERNETES_PORT LANG LANGUAGE LC_ALL LOGNAME MAIL NO_PROXY OLDPWD PAGER PATH \
                       PGPORT PUBLISH PWD REDIS_PORT REPLICAS RUST_BACKTRACE SHELL SHLVL SSL_CERT_DIR STOP_GRACE TERM TMP \
@@ -476,7 +476,7 @@ fn an_unknown_command_is_a_mistake_of_usage() {
 
 // The manuals.
 
-fn ours() -> BTreeSet<&'static str> {
+fn app_variables() -> BTreeSet<&'static str> {
     VARIABLES.iter().map(|variable| variable.name).collect()
 }
 
@@ -558,11 +558,11 @@ fn the_readme_lists_every_variable_with_its_default() {
         .into_iter()
         .map(|(names, default)| (names.join(" "), default.join(" ")))
         .collect();
-    let ours: BTreeMap<_, _> = VARIABLES
+    let expected: BTreeMap<_, _> = VARIABLES
         .iter()
         .map(|variable| (variable.name.to_owned(), variable.default.to_owned()))
         .collect();
-    assert_eq!(listed, ours);
+    assert_eq!(listed, expected);
 }
 
 fn the_readme_lists_what_compose_reads_besides() {
@@ -578,7 +578,7 @@ fn the_readme_lists_what_compose_reads_besides() {
         .filter(|(name, _)| !images.contains(name))
         .collect();
     let mut read = interpolated();
-    read.retain(|name, _| !ours().contains(name.as_str()));
+    read.retain(|name, _| !app_variables().contains(name.as_str()));
     assert_eq!(listed, read);
     assert!(
         images
@@ -587,7 +587,7 @@ fn the_readme_lists_what_compose_reads_besides() {
     );
 }
 
-/// What Compose does not hand to the app.
+/// The variables that Compose does not pass to the app.
 const NOT_HANDED: [(&str, &str); 6] = [
     ("BIND", "nginx looks for the replicas there"),
     ("PORT", "nginx looks for the replicas there"),
@@ -607,15 +607,18 @@ fn compose_hands_the_app_every_variable_that_is_not_for_nginx_or_the_image() {
         .map(|entry| entry.split('=').next().unwrap())
         .chain(NOT_HANDED.iter().map(|(name, _why)| *name))
         .collect();
-    assert_eq!(handed, ours());
-    assert_eq!(environment_of("app").len(), ours().len() - NOT_HANDED.len());
+    assert_eq!(handed, app_variables());
+    assert_eq!(
+        environment_of("app").len(),
+        app_variables().len() - NOT_HANDED.len()
+    );
 }
 
-/// nginx reads its settings by the app's own code; a variable that the app does not know would mean nothing to it.
+/// nginx reads its settings by the app's own code; it would ignore a variable that the app does not know.
 fn compose_hands_nginx_only_variables_of_the_app() {
     for entry in environment_of("nginx") {
         let name = entry.split('=').next().unwrap();
-        assert!(ours().contains(name), "{entry}");
+        assert!(app_variables().contains(name), "{entry}");
     }
 }
 
@@ -649,8 +652,8 @@ fn env_example_lists_all_that_compose_reads_with_its_default() {
 harness::trials![
     each_mistake_is_refused_by_variable_value_and_remedy,
     all_mistakes_are_reported_at_once,
-    a_connection_must_not_be_closed_while_the_front_may_use_it,
-    bytes_that_are_no_text_are_a_mistake_in_ours_alone,
+    a_connection_must_not_be_closed_while_the_proxy_may_use_it,
+    invalid_utf8_is_a_mistake_in_berths_variables_alone,
     a_default_that_does_not_hold_here_is_reported_as_not_set,
     config_shows_the_defaults,
     every_variable_is_read,
@@ -661,7 +664,7 @@ harness::trials![
     a_platforms_host_is_answered_for_and_no_other,
     a_platforms_host_that_is_none_is_warned_of,
     misspellings_are_warned_of,
-    neighbours_are_left_in_peace,
+    unrelated_variables_are_ignored,
     the_command_line_is_explained,
     an_unknown_command_is_a_mistake_of_usage,
     the_readme_lists_every_variable_with_its_default,

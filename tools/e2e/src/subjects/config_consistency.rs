@@ -1,4 +1,4 @@
-//! Numbers and names that stand in two places and depend on each other.
+//! Numbers and names in several files that depend on each other.
 
 use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
@@ -19,7 +19,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The last word of an nginx directive; panics unless it is there exactly once.
+/// Returns the last word of an nginx directive; panics unless it occurs exactly once.
 fn directive<'a>(nginx: &'a str, name: &str) -> &'a str {
     let mut found = nginx.lines().filter_map(|line| {
         let rest = line.trim().strip_prefix(name)?.strip_prefix(' ')?;
@@ -146,7 +146,7 @@ fn nginx_knows_the_health_paths() {
     let alternatives = Regex::new(r#"/\(\?:([^)]*)\)\[ \?\]" 1;"#).unwrap();
     assert_eq!(paths_of(&alternatives, &logging), owned, "not logged");
 
-    // The images ask by the app's own code.
+    // The images' health checks use the app's own code.
     let dockerfile = text("Dockerfile");
     let probes = dockerfile
         .lines()

@@ -6,32 +6,14 @@ use actix_web::http::StatusCode;
 use berth::middleware::{error_pages::Page, maintenance, security_headers::SECURITY};
 use harness::{
     Solo, Stack,
+    error_page::{ask, assert_error_page},
     solo::wait_for,
-    wire::{self, Reply},
 };
 
-fn ask(address: SocketAddr, request: &str, accept: &str) -> Reply {
-    let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n");
-    wire::ask(address, format!("{head}Connection: close\r\n\r\n"))
-}
-
-/// Holds both forms of an answer to `page`.
+/// Checks both forms of a response to be `page`.
 #[track_caller]
 fn assert_refused(address: SocketAddr, request: &str, status: u16, page: Page) {
-    let forms = [
-        ("text/html", page.html(), "text/html; charset=utf-8"),
-        ("*/*", page.text(), "text/plain; charset=utf-8"),
-    ];
-    for (accept, body, kind) in forms {
-        let reply = ask(address, request, accept);
-        assert_eq!((reply.status, reply.text()), (status, body), "{request}");
-        assert_eq!(reply.header("content-type"), Some(kind));
-        assert_eq!(reply.header("vary"), Some("Accept"));
-        assert_eq!(reply.header("cache-control"), Some("no-store"));
-        for (name, value) in SECURITY {
-            assert_eq!(reply.header(name), Some(value), "{request}");
-        }
-    }
+    assert_error_page(address, request, status, (page.html(), page.text()), &SECURITY);
 }
 
 fn page(status: u16) -> Page {
@@ -43,12 +25,12 @@ fn the_pages_are_there_when_every_replica_is_dead() {
     stack.compose(&["kill", "app"]);
     wait_for(|| (ask(stack.address, "GET /", "*/*").status == 502).then_some(()));
     assert_refused(stack.address, "GET /", 502, page(502));
-    // The files too.
+    // The files as well.
     assert_eq!(ask(stack.address, "GET /robots.txt", "*/*").status, 200);
     assert_refused(stack.address, "TRACE /", 501, page(501));
 }
 
-fn maintenance_turns_everyone_away_but_probes() {
+fn maintenance_rejects_all_requests_but_probes() {
     let on = ("MAINTENANCE", "on");
     let solo = Solo::start(&[on]);
     let stack = Stack::start(&[on]);
@@ -78,12 +60,12 @@ fn maintenance_turns_everyone_away_but_probes() {
             );
         }
     }
-    // nginx needs no app for it.
+    // nginx answers it without the app.
     stack.compose(&["kill", "app"]);
     assert_refused(stack.address, "GET /", 503, Page::Maintenance);
 }
 
 harness::trials![
     the_pages_are_there_when_every_replica_is_dead,
-    maintenance_turns_everyone_away_but_probes,
+    maintenance_rejects_all_requests_but_probes,
 ];

@@ -21,14 +21,14 @@ use harness::{
     wire::exchange,
 };
 
-/// Groups of the contract that are about what only Berth does.
+/// Groups of the contract for features of Berth alone.
 const ONLY_BERTH: [&str; 3] = [
     "paths that name nothing",
     "files, in the same namespace",
     "health, before any check",
 ];
-/// Longer than any of them waits for the end of a request's head.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Longer than the examples' timeout for a request's head.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a level is started.
 type Start = fn() -> Solo;
@@ -38,7 +38,7 @@ const LEVELS: [(&str, Start); 3] = [
     ("berth", || Solo::start(&[("TZ", "UTC")])),
 ];
 
-/// Most of a case is waiting.
+/// Cases mostly wait.
 pub fn batches() -> Vec<Batch> {
     let mut trials = Vec::new();
     for (level, start) in LEVELS {
@@ -106,14 +106,14 @@ fn is_closed(address: SocketAddr) -> Result<(), Failed> {
 
 fn has_an_end(address: SocketAddr) -> Result<(), Failed> {
     let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
-    let found = exchange(address, endless.as_bytes(), PATIENCE);
+    let found = exchange(address, endless.as_bytes(), TIMEOUT);
     let refusals = found.replies.iter().filter(|it| it.status >= 400).count();
     assert!(found.closed && refusals == found.replies.len(), "{found:?}");
     Ok(())
 }
 
 fn is_not_waited_for(address: SocketAddr) -> Result<(), Failed> {
-    let found = exchange(address, &ASK.as_bytes()[..20], PATIENCE);
+    let found = exchange(address, &ASK.as_bytes()[..20], TIMEOUT);
     assert!(found.closed, "{found:?}");
     Ok(())
 }

@@ -29,7 +29,7 @@ use harness::{
 };
 use libtest_mimic::Failed;
 
-/// After so long a failure must have been noticed.
+/// The longest time until a failure is noticed.
 const NOTICED: Duration = Duration::from_secs(1);
 /// So long 99.9 % of the GETs may take from then on, in milliseconds.
 const ANSWERED: f64 = 3000.0;
@@ -44,7 +44,7 @@ const GONE: f64 = 3000.0;
 const AT_ONCE: f64 = 1000.0;
 /// So long before a replica is dead, in milliseconds, a request may have been sent that it did not answer.
 const CAUGHT: f64 = 3000.0;
-/// When the first replica is back, it is asked within so many milliseconds.
+/// The longest time until the first replica to return gets a request, in milliseconds.
 const SERVED: f64 = 2000.0;
 /// Before and after a failure.
 const CALM: Duration = Duration::from_secs(3);
@@ -129,7 +129,7 @@ const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// What was measured, and what is wrong with that.
+/// The measured figures, and the faults.
 #[derive(Default)]
 struct Finding {
     requests: u64,
@@ -193,7 +193,7 @@ fn limit_files(replica: &str, files: u32) {
 fn hoard(replica: &str) {
     let address = SocketAddr::from((address(replica).expect("it runs"), 8080));
     let request = "POST /hoard HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
-    wire::exchange(address, request.as_bytes(), wire::PATIENCE);
+    wire::exchange(address, request.as_bytes(), wire::TIMEOUT);
 }
 
 /// Milliseconds since 1970.
@@ -231,7 +231,7 @@ fn meanwhile(report: &Report, times: (SystemTime, SystemTime)) -> impl Iterator<
     answers.filter(move |it| (start..end).contains(&it.at))
 }
 
-/// Nothing is lost, and almost all GETs that were sent between the two times, but in the first second, were quick.
+/// Checks that no request was lost, and that almost all GETs between the two times were quick, after the first second.
 fn judge(report: &Report, times: (SystemTime, SystemTime)) -> Finding {
     let outcome = &report.outcome;
     let meanwhile = meanwhile(report, times);
@@ -297,7 +297,7 @@ fn is_noticed(finding: &mut Finding, report: &Report, well: SystemTime, replica:
     });
 }
 
-/// nginx asks a DNS server of ours, which fails for a while. A replica that was started meanwhile is found afterwards.
+/// nginx uses the test's DNS server, which fails for a while. A replica that was started meanwhile is found afterwards.
 fn dns_gone(failure: Dns) -> Finding {
     let stack = Counted::start(&[("REPLICAS", "2")]);
     let replicas = || {
@@ -338,7 +338,7 @@ fn dns_gone(failure: Dns) -> Finding {
     finding
 }
 
-/// While there is no replica, everyone is told so at once; when the first is back, it is soon asked.
+/// Without replicas, all requests get an error at once. The first replica to return soon gets requests.
 fn all_dead() -> Finding {
     let stack = Counted::start(&[("REPLICAS", "2")]);
     let replicas = stack.containers("app");

@@ -1,4 +1,4 @@
-//! Probes: what the health paths answer, whoever asks and however; and `app healthcheck`, which asks them.
+//! Probes: the answers of the health paths to any client, and `app healthcheck`, which requests them.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -13,7 +13,7 @@ use harness::{
 };
 
 const PATHS: [&str; 4] = ["/health/live", "/health/ready", "/up", "/ping"];
-/// Longer than any test: what ends this drain is the end of the test.
+/// Longer than any test: the end of the test ends the drain.
 const LONG: (&str, &str) = ("DRAIN_SECONDS", "3600");
 
 fn assert_healthy(reply: &Reply, asked: &str) {
@@ -114,7 +114,7 @@ fn a_draining_server_is_alive_but_not_ready() {
     }
 }
 
-/// `app healthcheck`: its exit code and what it says. It ends by itself, whatever it meets; else the code is none.
+/// Runs `app healthcheck`; returns its exit code and its output. The code is `None` if it does not end by itself.
 fn healthcheck(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let asked = outcome(app_command(variables).arg("healthcheck"));
     assert_eq!(asked.stdout, "");
@@ -135,7 +135,7 @@ fn assert_fails(variables: &[(&str, &str)], says: &[&str]) {
     }
 }
 
-/// A port that nobody has, below those that the system hands out by itself.
+/// An unused port, below the ephemeral ones.
 fn free_port() -> u16 {
     let first = 10_000 + std::process::id() as u16 % 20_000;
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
@@ -157,7 +157,7 @@ fn healthcheck_finds_the_server_wherever_it_listens() {
     assert_passes(&[("PORT", &port)]);
 }
 
-fn healthcheck_does_not_care_for_whom_the_server_answers() {
+fn healthcheck_works_with_any_allowed_hosts() {
     let app = Solo::start(&[("ALLOWED_HOSTS", "example.com"), ("KEEP_ALIVE", "0")]);
     assert_passes(&[("BIND", &app.address.to_string())]);
 }
@@ -172,7 +172,7 @@ fn healthcheck_asks_over_a_unix_socket() {
     assert_passes(&variables);
 }
 
-fn healthcheck_fails_where_nobody_listens() {
+fn healthcheck_fails_without_a_listener() {
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = gone.local_addr().unwrap().to_string();
     drop(gone);
@@ -183,7 +183,7 @@ fn healthcheck_fails_where_nobody_listens() {
 }
 
 fn healthcheck_gives_up_on_a_server_that_hangs() {
-    // The system takes the connection, and nobody reads from it.
+    // The kernel accepts the connection, and no process reads from it.
     let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = mute.local_addr().unwrap().to_string();
     assert_fails(&[("BIND", &address)], &[&address, "can't be asked"]);
@@ -221,9 +221,9 @@ harness::trials![
     probes_leave_no_access_line,
     a_draining_server_is_alive_but_not_ready,
     healthcheck_finds_the_server_wherever_it_listens,
-    healthcheck_does_not_care_for_whom_the_server_answers,
+    healthcheck_works_with_any_allowed_hosts,
     healthcheck_asks_over_a_unix_socket,
-    healthcheck_fails_where_nobody_listens,
+    healthcheck_fails_without_a_listener,
     healthcheck_gives_up_on_a_server_that_hangs,
     healthcheck_fails_on_a_server_that_hangs_up,
     healthcheck_fails_while_the_server_drains,

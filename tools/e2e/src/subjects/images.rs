@@ -20,7 +20,7 @@ use harness::{
     wire::get,
 };
 
-/// As bare as a container can be: a user that the image does not know, nothing writable, no right, no network.
+/// The strictest container: an unknown user, a read-only file system, no capabilities, no network.
 const BARE: &[&str] = &[
     "--user=12345:0",
     "--read-only",
@@ -29,7 +29,7 @@ const BARE: &[&str] = &[
     "--network=none",
 ];
 
-/// Runs an image to its end; returns its exit code and what it said.
+/// Runs an image to its end; returns its exit code and its output.
 fn run(image: &str, options: &[&str], command: &[&str]) -> (i32, String) {
     let container = Container::run(options, image, command);
     let code = wait_for(|| container.exit_code());
@@ -95,7 +95,7 @@ fn the_app_is_small_and_says_how_it_runs() {
         Value::Null,
         "a platform would take it for the port"
     );
-    assert_eq!(config["Volumes"], Value::Null, "nothing is written");
+    assert_eq!(config["Volumes"], Value::Null, "no volume is needed");
     is_nobody_of_group_0(&config["User"]);
 }
 
@@ -131,7 +131,7 @@ fn the_app_holds_what_it_needs_and_no_more() {
         engines
             .into_iter()
             .chain(["etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"]);
-    let ours: Vec<PathBuf> = entries(top)
+    let contents: Vec<PathBuf> = entries(top)
         .into_iter()
         .filter(|path| !engines.clone().any(|it| path.starts_with(it)))
         .collect();
@@ -143,22 +143,22 @@ fn the_app_holds_what_it_needs_and_no_more() {
         "srv/site.gzip",
     ];
     let known = known.map(Path::new);
-    let others = ours.iter().filter(|path| {
+    let others = contents.iter().filter(|path| {
         !known
             .iter()
             .any(|it| path.starts_with(it) || it.starts_with(path))
     });
     assert!(
         others.eq(["app", "etc", "etc/passwd", "srv/assets.txt"].map(Path::new)),
-        "{ours:?}"
+        "{contents:?}"
     );
 
     // No shell, no loader, no library: what runs is static.
-    let executable = ours
+    let executable = contents
         .iter()
         .filter(|path| meta(path).is_file() && meta(path).mode() & 0o111 != 0);
     assert_eq!(executable.collect::<Vec<_>>(), [Path::new("app")]);
-    let privileged = ours
+    let privileged = contents
         .iter()
         .find(|path| meta(path).is_file() && meta(path).mode() & 0o6000 != 0);
     assert_eq!(privileged, None, "it changes who runs it");
@@ -175,19 +175,19 @@ fn both_images_hold_the_same_site() {
     let made = tempfile::tempdir().unwrap();
     site::build(&root().join("static"), made.path());
     for folder in ["site", "site.br", "site.gzip"] {
-        let [ours, app, nginx] = [&made, &in_app, &in_nginx].map(|top| top.path().join(folder));
+        let [built, app, nginx] = [&made, &in_app, &in_nginx].map(|top| top.path().join(folder));
         // Compared as a whole, but shown by their names.
         assert_eq!(times(&app), times(&nginx), "the ETags would differ");
         assert!(files(&app) == files(&nginx), "{folder} differs");
 
-        let (ours, theirs) = (stamped(&ours), stamped(&app));
-        for (path, file) in &ours {
+        let (built, in_image) = (stamped(&built), stamped(&app));
+        for (path, file) in &built {
             assert!(
-                theirs.get(path) == Some(file),
+                in_image.get(path) == Some(file),
                 "{folder}/{path:?} is not as it is here; `make up` after an edit of static/"
             );
         }
-        let kept = theirs.keys().filter(|path| !ours.contains_key(*path));
+        let kept = in_image.keys().filter(|path| !built.contains_key(*path));
         let others: Vec<_> = kept.filter(|path| !path.starts_with("assets")).collect();
         assert!(others.is_empty(), "{folder} also has {others:?}");
     }
@@ -205,7 +205,7 @@ fn stamped(top: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
         .collect()
 }
 
-fn the_app_runs_as_anybody_with_nothing() {
+fn the_app_runs_as_any_user_without_privileges() {
     let app = Container::run(BARE, "berth-app", &[]);
     app.wait_until_ready();
     let (code, table) = run("berth-app", BARE, &["config"]);
@@ -311,7 +311,7 @@ harness::trials![
     nginx_says_how_it_runs,
     the_app_holds_what_it_needs_and_no_more,
     both_images_hold_the_same_site,
-    the_app_runs_as_anybody_with_nothing,
+    the_app_runs_as_any_user_without_privileges,
     the_app_knows_time_zones,
     the_app_takes_the_port_of_a_platform,
     nginx_is_content_with_its_configuration,

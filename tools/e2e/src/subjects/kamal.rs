@@ -20,7 +20,7 @@ const KAMAL: &str = "berth-test-kamal";
 const FILE: &str = "deploy/kamal/deploy.yml";
 /// From tools/e2e/fixtures/registry/htpasswd.
 const SECRET: &str = "KAMAL_REGISTRY_PASSWORD=something";
-/// Who pushes has a login of its own, so that Kamal's is put to the test.
+/// Pushes use another login, so that Kamal's is tested.
 const PUSHER: &str = "--env=DOCKER_CONFIG=/tmp/push";
 
 fn text(path: &str) -> String {
@@ -33,7 +33,7 @@ fn with(text: &str, part: &str, other: &str) -> String {
     text.replace(part, other)
 }
 
-/// Somebody's machine with Kamal and a project that has a deploy.yml; it is gone when this is dropped.
+/// A user's machine with Kamal and a project with a deploy.yml; removed on drop.
 struct Machine {
     container: Container,
     readme: String,
@@ -50,7 +50,7 @@ impl Machine {
             ),
             readme: text("deploy/kamal/README.md"),
         };
-        // Kamal asks git for a version, if nobody tells it one.
+        // Kamal asks git for a version if none is given.
         this.does(
             "git config --global user.name Someone && git config --global user.email someone@example.com
             git init --quiet && git commit --quiet --allow-empty --message=All && mkdir --parents deploy/kamal",
@@ -67,7 +67,7 @@ impl Machine {
         docker(&["cp", file.path().to_str().unwrap(), &place]);
     }
 
-    /// Whether a line of shell succeeds, and what it says.
+    /// Runs a line of shell; returns whether it succeeds, and its output.
     fn tries(&self, line: &str) -> (bool, String) {
         let mut shell = Command::new("docker");
         shell.args(["exec", &self.container.name, "bash", "-c", line]);
@@ -115,7 +115,7 @@ fn needed(image: &str, script: &str) {
 
 /// A server, a registry, and a machine that Kamal deploys from. All is gone when this is dropped, and so is what Kamal made.
 struct Scene {
-    /// A name that nothing else has: Kamal also removes images by it.
+    /// A unique name: Kamal also removes images by it.
     service: String,
     registry: String,
     own_network: bool,
@@ -155,7 +155,7 @@ impl Scene {
         let volume = format!("--volume={socket}:/var/run/docker.sock");
         let sshd = "ssh-keygen -A && exec /usr/sbin/sshd -D -e -o ListenAddress=127.0.0.1";
         needed(KAMAL, "tools/e2e/fixtures/image.sh kamal");
-        // On a loopback of its own, which nobody can reach but the machine.
+        // On a loopback address, which only this machine can reach.
         let server = Container::run(&["--network=none", &volume], KAMAL, &["sh", "-c", sshd]);
         wait_for(|| {
             server

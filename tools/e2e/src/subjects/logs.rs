@@ -1,4 +1,4 @@
-//! What the app and nginx log, and whom they take the client for. Every line is parsed, whatever a client sends.
+//! The logs of the app and of nginx, and the client's address in them. Every line can be parsed, whatever a client sends.
 
 use std::{net::SocketAddr, process::Command};
 
@@ -31,7 +31,7 @@ const HOSTILE: &[&[u8]] = &[
     b"\x16\x03\x01\xff\x00\r\n",
 ];
 
-/// What only a trusted proxy may say.
+/// The headers that only a trusted proxy may send.
 const FORGED: &str = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\
                       X-Request-Id: chosen-by-the-client\r\n\
                       Forwarded: for=203.0.113.9;proto=https\r\n";
@@ -42,12 +42,12 @@ const REACH_THE_APP: usize = 5;
 fn send_hostile(address: SocketAddr) {
     for request in HOSTILE {
         let request = [request, b"Connection: close\r\n\r\n".as_slice()].concat();
-        wire::exchange(address, &request, wire::PATIENCE);
+        wire::exchange(address, &request, wire::TIMEOUT);
     }
     // actix panics over a name that is longer than the http crate can hold.
     let name = "a".repeat(70_000);
     let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{name}: a\r\n\r\n");
-    wire::exchange(address, request.as_bytes(), wire::PATIENCE);
+    wire::exchange(address, request.as_bytes(), wire::TIMEOUT);
 }
 
 /// Header lines sent with `GET /`.
@@ -186,7 +186,7 @@ fn of_an_answer_to_head_nothing_is_sent() {
     assert_eq!(line["bytes"], 0);
 }
 
-fn a_handler_that_panics_is_an_error_of_ours() {
+fn a_handler_that_panics_is_an_internal_error() {
     let folder = counting_folder();
     let mut counting = Command::new(program("counting"));
     counting.env("BIND", FREE).env("COUNT_DIR", folder.path());
@@ -300,30 +300,30 @@ fn through_nginx_both_logs_tell_one_story() {
         line
     };
 
-    // A stranger's headers change nothing.
+    // The headers of an untrusted peer are ignored.
     let client = find(&app, &honest)["client"].clone();
     assert_eq!(find(&app, &spoofed)["client"], client);
     assert_eq!(find(&app, &spoofed)["scheme"], "http");
     assert_eq!(find(&nginx, &spoofed)["client"], client);
 
-    let front = find(&nginx, &honest);
-    assert_eq!(front["request"], "GET / HTTP/1.1");
-    assert_eq!(front["status"], 200);
-    assert_eq!(front["upstream_status"], "200");
+    let line = find(&nginx, &honest);
+    assert_eq!(line["request"], "GET / HTTP/1.1");
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["upstream_status"], "200");
     assert!(
-        front["upstream"].as_str().unwrap().ends_with(":8080"),
-        "{front}"
+        line["upstream"].as_str().unwrap().ends_with(":8080"),
+        "{line}"
     );
     assert!(
-        front["upstream_s"].as_str().unwrap().parse::<f64>().is_ok(),
-        "{front}"
+        line["upstream_s"].as_str().unwrap().parse::<f64>().is_ok(),
+        "{line}"
     );
     assert!(
-        front["duration_s"].is_number() && front["bytes"].is_u64(),
-        "{front}"
+        line["duration_s"].is_number() && line["bytes"].is_u64(),
+        "{line}"
     );
-    assert_eq!(front["host"], "localhost");
-    assert!(front["time"].is_string(), "{front}");
+    assert_eq!(line["host"], "localhost");
+    assert!(line["time"].is_string(), "{line}");
 
     // nginx answers with a file by itself.
     assert_eq!(find(&nginx, &file)["upstream"], "");
@@ -361,7 +361,7 @@ harness::trials![
     the_apps_json_has_one_object_a_line_whatever_is_sent,
     an_access_line_says_what_was_asked_and_answered,
     of_an_answer_to_head_nothing_is_sent,
-    a_handler_that_panics_is_an_error_of_ours,
+    a_handler_that_panics_is_an_internal_error,
     a_client_that_goes_away_leaves_a_line_too,
     only_a_trusted_peer_says_who_the_client_is,
     a_trusted_peers_request_id_counts_only_if_it_is_well_formed,

@@ -1,4 +1,4 @@
-//! `make up` on machines where it can't work: it ends at once, with one message that names the remedy, and leaves nothing.
+//! `make up` on machines where it can't work: it ends at once, names the remedy in one message, and leaves no files.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ const PROJECT: &str = "berth-machine";
 /// A mirror that is surely down: the discard port.
 const NO_MIRROR: &str = "http://127.0.0.1:9/debian";
 
-/// Surroundings of a script: a cache folder of its own, and no setting of whoever runs the tests.
+/// The environment of a script: its own cache folder, and none of the user's settings.
 struct Machine {
     folder: TempDir,
 }
@@ -58,7 +58,7 @@ impl Machine {
         command
     }
 
-    /// A plugin folder with nothing in it.
+    /// An empty plugin folder.
     fn no_plugins(&self) -> PathBuf {
         self.path("docker")
     }
@@ -77,7 +77,7 @@ impl Machine {
         farm
     }
 
-    /// A copy of the project whose base images nobody has, pulled or made.
+    /// A copy of the project whose base images do not exist.
     fn without_bases(&self) -> PathBuf {
         let from = root_folder();
         let copy = self.path("project");
@@ -87,7 +87,7 @@ impl Machine {
             for script in entries.filter(|it| it.path().is_file()) {
                 let text = fs::read_to_string(script.path())
                     .unwrap()
-                    .replace("berth-base/", "berth-nobody/");
+                    .replace("berth-base/", "berth-missing/");
                 fs::write(copy.join(folder).join(script.file_name()), text).unwrap();
             }
         }
@@ -99,7 +99,7 @@ impl Machine {
         copy.join("deploy/local/offline/bases.sh")
     }
 
-    /// The script fails, with one message that holds all of this, and leaves nothing.
+    /// Asserts that the script fails, with one message that has all of this, and leaves no files.
     fn refuses(&self, command: &mut Command, says: &[&str]) {
         let output = command.output().unwrap();
         let stderr = text(&output.stderr);
@@ -148,7 +148,7 @@ impl Machine {
     }
 }
 
-/// Should a script have started something after all.
+/// Cleans up if a script has started something.
 impl Drop for Machine {
     fn drop(&mut self) {
         let label = format!("label=com.docker.compose.project={PROJECT}");
@@ -181,7 +181,7 @@ fn root(part: &str) -> bool {
     )
 }
 
-/// Plugins that were installed for everyone can't be hidden.
+/// Plugins that were installed for all users can't be hidden.
 fn plugins_hideable() -> bool {
     let nowhere = tempfile::tempdir().unwrap();
     let compose = Command::new("docker")
@@ -190,7 +190,7 @@ fn plugins_hideable() -> bool {
         .output()
         .unwrap();
     can(
-        "without Docker's plugins, for they are installed for everyone",
+        "without Docker's plugins, for they are installed for all users",
         !compose.status.success(),
     )
 }
@@ -238,7 +238,7 @@ fn no_engine() {
 fn engine_not_running() {
     let machine = Machine::new();
     let socket = machine.path("docker.sock");
-    drop(UnixListener::bind(&socket).unwrap()); // the file stays, nobody listens
+    drop(UnixListener::bind(&socket).unwrap()); // the file stays, without a listener
     machine.refuses(
         machine
             .script("up.sh")
@@ -253,18 +253,18 @@ fn no_permission_for_the_socket() {
     }
     let machine = Machine::new();
     let up = machine.script("up.sh");
-    let mut nobody = machine.command(&[
+    let mut restricted = machine.command(&[
         "setpriv",
         "--reuid=65534",
         "--regid=65534",
         "--clear-groups",
     ]);
-    nobody
+    restricted
         .arg(up.get_program())
         .args(up.get_args())
         .env("HOME", "/nonexistent");
     machine.refuses(
-        &mut nobody,
+        &mut restricted,
         &["may not use Docker's socket", "usermod -aG docker"],
     );
 }
@@ -515,14 +515,14 @@ fn a_stand_in_is_made_and_trusts_what_this_machine_trusts() {
     let table = fs::read_to_string(&bases).unwrap();
     let packages = table
         .lines()
-        .find_map(|line| line.strip_prefix("NGINX_IMAGE berth-nobody/nginx:forky "))
+        .find_map(|line| line.strip_prefix("NGINX_IMAGE berth-missing/nginx:forky "))
         .unwrap()
         .trim_end_matches('"');
     fs::write(
         &bases,
         table
             .replace(packages, "ca-certificates")
-            .replace("berth-nobody/nginx", PROJECT),
+            .replace("berth-missing/nginx", PROJECT),
     )
     .unwrap();
     let mut command = machine.command(&["bash", bases.to_str().unwrap()]);

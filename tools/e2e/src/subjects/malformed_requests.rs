@@ -1,4 +1,4 @@
-//! Requests that nobody should send, and what comes of them: `cases/malformed_requests.toml`, in each mode.
+//! Malformed requests, and their answers: `cases/malformed_requests.toml`, in each mode.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -19,7 +19,7 @@ use harness::{
 
 /// A whole request that must never be taken for one.
 const NEXT: &str = r"GET /SMUGGLED HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// How long a server that leaves the connection open is listened to for answers that it owes nobody.
+/// How long an open connection is read for surplus answers.
 const SILENCE: Duration = Duration::from_millis(300);
 
 #[derive(Deserialize)]
@@ -58,11 +58,11 @@ struct Malformed {
     forged: bool,
 }
 
-/// All that may come back.
+/// The expected answers.
 struct Expected {
     /// For each answer the statuses that will do; `None` is no answer.
     answers: Vec<Vec<Option<u16>>>,
-    /// Whether there is text that no head comes before.
+    /// Whether a body without a head is expected.
     headless: bool,
     /// `close` or `end`, if the connection must not stay.
     end: Option<&'static str>,
@@ -140,7 +140,7 @@ impl Malformed {
             .count();
         // Where the server must close, we wait until it does.
         let silence = if self.expected.end.is_some() {
-            wire::PATIENCE
+            wire::TIMEOUT
         } else {
             SILENCE
         };
@@ -216,7 +216,7 @@ impl Expected {
     }
 }
 
-/// The id in the answer is one that Berth chose, and the access line has it, and the address that the connection came from.
+/// Checks that Berth chose the id in the answer. The access line must have the same id, and the peer's address.
 fn check_origin(reply: &Reply, modes: &Modes, mode: Mode) -> Result<(), Failed> {
     static PEERS: [OnceLock<String>; 3] = [const { OnceLock::new() }; 3];
     let peer = PEERS[mode as usize].get_or_init(|| {

@@ -9,7 +9,7 @@ use std::{
 use harness::{Solo, solo::wait_for};
 
 const CONNECTIONS: usize = 500;
-/// Bytes that each of them takes at least; less would prove nothing.
+/// Bytes that each of them takes at least; with less, the test would be meaningless.
 const EACH: usize = 8 << 10;
 
 /// Bytes of memory of its own, and of no file (proc_pid_status(5)).

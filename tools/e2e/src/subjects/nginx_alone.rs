@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use crate::stubs::{folder, front};
+use crate::stubs::{folder, start_nginx};
 use harness::{
     container::{Container, nginx_image},
     solo::wait_for,
     stack::docker,
-    wire::{self, PATIENCE},
+    wire::{self, TIMEOUT},
 };
 
 /// In the app's place: another nginx, which answers with what it was told.
@@ -92,7 +92,7 @@ fn the_app_is_told_the_request_as_it_is_and_the_client_by_nginx_alone() {
         &nginx_image(),
         &["-c", "/echo/echo.conf", "-g", "daemon off;"],
     );
-    let (_nginx, address) = front(&[&network.option()]);
+    let (_nginx, address) = start_nginx(&[&network.option()]);
     wait_for(|| (wire::get(address, "/", "localhost").status == 200).then_some(()));
 
     let (honest_reply, honest) = told(
@@ -170,7 +170,7 @@ fn files_are_served_by_their_plain_name_alone() {
     link("real", "linked");
     link("/etc/passwd", "outside");
     let mount = format!("--volume={}:/srv/site:ro", site.path().display());
-    let (nginx, address) = front(&["--network=bridge", &mount]);
+    let (nginx, address) = start_nginx(&["--network=bridge", &mount]);
     for (path, kind) in [
         ("/page.html", "text/html; charset=utf-8"),
         ("/no-type", "application/octet-stream"),
@@ -204,7 +204,7 @@ fn files_are_served_by_their_plain_name_alone() {
 }
 
 fn it_listens_on_ipv6_and_has_a_worker_for_each_cpu_that_it_may_use() {
-    let (nginx, _) = front(&["--network=bridge", "--cpus=2"]);
+    let (nginx, _) = start_nginx(&["--network=bridge", "--cpus=2"]);
     // Port 8080 in hexadecimal, on every address; the container's network itself may be without IPv6.
     let sockets = docker(&["exec", &nginx.name, "cat", "/proc/net/tcp6"]);
     let everywhere = format!("{}:1F90", "0".repeat(32));
@@ -219,19 +219,19 @@ fn it_listens_on_ipv6_and_has_a_worker_for_each_cpu_that_it_may_use() {
 }
 
 fn a_client_that_says_nothing_is_not_waited_for() {
-    let (_nginx, address) = front(&["--network=bridge"]);
+    let (_nginx, address) = start_nginx(&["--network=bridge"]);
     // The default is to wait for 60 seconds, longer than this test does.
     for begun in [
         "GET / HTTP/1.1\r\nHost: localhost\r\n",
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab",
     ] {
-        let end = wire::exchange(address, begun.as_bytes(), PATIENCE);
+        let end = wire::exchange(address, begun.as_bytes(), TIMEOUT);
         assert!(end.closed, "{begun}: {end:?}");
     }
 }
 
 fn idle_clients_leave_room_for_others() {
-    let (_nginx, address) = front(&["--network=bridge"]);
+    let (_nginx, address) = start_nginx(&["--network=bridge"]);
     let connect = |_| TcpStream::connect(address).expect("a connection");
     let idle: Vec<TcpStream> = (0..700).map(connect).collect();
     assert_eq!(wire::get(address, "/robots.txt", "localhost").status, 200);
@@ -239,7 +239,7 @@ fn idle_clients_leave_room_for_others() {
 }
 
 fn a_reload_closes_no_connection_that_was_used_lately() {
-    let (nginx, address) = front(&["--network=bridge"]);
+    let (nginx, address) = start_nginx(&["--network=bridge"]);
     let workers = || {
         let processes = docker(&["top", &nginx.name]);
         let workers = processes.lines().filter(|it| it.contains("worker process"));
@@ -247,7 +247,7 @@ fn a_reload_closes_no_connection_that_was_used_lately() {
     };
     let before = workers();
     let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut ask = || {
         let _ = client.write_all(b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut answer = [0; 1000];

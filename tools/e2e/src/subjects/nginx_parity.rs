@@ -58,8 +58,8 @@ struct Row {
     #[serde(default)]
     with: Vec<String>,
     answer: String,
-    /// Where nginx can't do the same, what it answers, and why.
-    front: Option<String>,
+    /// nginx's answer where it can't do the same, and the reason.
+    nginx: Option<String>,
     why: Option<String>,
     /// The same of Apache.
     apache: Option<String>,
@@ -134,7 +134,7 @@ impl Row {
         )
     }
 
-    /// Holds the answer to the row, and to what the app alone answers.
+    /// Compares the answer with the row, and with the app's own answer.
     fn check(
         &self,
         mode: Mode,
@@ -142,17 +142,17 @@ impl Row {
         alone: &Reply,
         fixture: &Fixture,
     ) -> Result<(), Failed> {
-        let (front, reason) = match mode {
+        let (differing, reason) = match mode {
             Mode::Solo => (&None, &None),
-            Mode::Stack | Mode::Bundle => (&self.front, &self.why),
+            Mode::Stack | Mode::Bundle => (&self.nginx, &self.why),
             Mode::Apache => (&self.apache, &self.apache_why),
         };
         assert_eq!(
-            front.is_some(),
+            differing.is_some(),
             reason.is_some(),
             "a difference needs a reason"
         );
-        let faults = match front {
+        let faults = match differing {
             Some(answer) => self.faults(answer, reply, fixture),
             None => [
                 self.faults(&self.answer, reply, fixture),
@@ -301,13 +301,15 @@ fn differences(reply: &Reply, alone: &Reply) -> Vec<String> {
             .filter(|(name, _)| !OF_ITS_OWN.contains(&name.as_str()))
             .collect()
     };
-    let (ours, its) = (lines(reply), lines(alone));
-    let mut faults: Vec<_> = ours
+    let (found, expected) = (lines(reply), lines(alone));
+    let mut faults: Vec<_> = found
         .iter()
-        .filter(|(name, value)| its.get(*name) != Some(*value))
-        .map(|(name, value)| format!("{name}: {value:?}, alone {:?}", its.get(name)))
+        .filter(|(name, value)| expected.get(*name) != Some(*value))
+        .map(|(name, value)| format!("{name}: {value:?}, alone {:?}", expected.get(name)))
         .collect();
-    let missing = its.iter().filter(|(name, _)| !ours.contains_key(*name));
+    let missing = expected
+        .iter()
+        .filter(|(name, _)| !found.contains_key(*name));
     faults.extend(missing.map(|(name, value)| format!("{name} is missing, alone {value:?}")));
     faults
 }

@@ -1,4 +1,4 @@
-//! Ten times what the replicas can do, and ten thousand connections: what is too much is refused quickly, probes are
+//! Ten times the replicas' capacity, and ten thousand connections: excess requests are refused quickly, probes are
 //! answered, and right afterwards everything is as before.
 
 use std::{
@@ -14,7 +14,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Requests a second.
 const RATE: u32 = 9000;
-/// Two replicas with as much of a processor, of which a request takes [`WORK`], can do 200 a second at most, on any
+/// The processors of each replica. As a request takes [`WORK`], two replicas do at most 200 a second, on any
 /// machine.
 const CPUS: &str = "0.1";
 /// Microseconds.
@@ -26,7 +26,7 @@ const RECOVERY: Duration = Duration::from_secs(5);
 fn too_much_is_refused_quickly_and_nothing_breaks() {
     // As many as are done within little more than a second.
     let stack = Counted::start(&[("CLIENT_TIMEOUT", "60"), ("MAX_REQUESTS", "256")]);
-    let front = stack.front();
+    let nginx = stack.nginx_address();
     let replicas = stack.containers("app");
     let limit = |cpus: &str| {
         let update = ["update", "--cpus", cpus];
@@ -38,11 +38,11 @@ fn too_much_is_refused_quickly_and_nothing_breaks() {
             .concat(),
         )
     };
-    let idle = connect(front, 10_000);
+    let idle = connect(nginx, 10_000);
     limit(CPUS);
     let over = AtomicBool::new(false);
     let (report, probes) = thread::scope(|scope| {
-        let probes = scope.spawn(|| probe(front, &over));
+        let probes = scope.spawn(|| probe(nginx, &over));
         let options = Options {
             rate: RATE,
             in_flight: 2000,
@@ -107,7 +107,7 @@ fn too_much_is_refused_quickly_and_nothing_breaks() {
         .assert_nothing_lost();
 }
 
-/// Connections of clients that say nothing.
+/// Opens connections without a request.
 fn connect(address: SocketAddr, number: usize) -> Vec<TcpStream> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

@@ -22,7 +22,10 @@ fn measure(event: &str, action: impl FnOnce(&Counted)) -> Report {
         report.outcome.total,
         report.lost()
     );
-    assert!(report.outcome.answered > 0, "nothing was served: {report}");
+    assert!(
+        report.outcome.answered > 0,
+        "no request was served: {report}"
+    );
     report
 }
 
@@ -39,7 +42,7 @@ fn a_new_version() {
         stack.compose_with(&[("APP_IMAGE", &new)], &up);
     });
     // All replicas are away at once, so that this is certain; the others may be lucky.
-    assert!(report.lost() > 0, "nothing was lost: {report}");
+    assert!(report.lost() > 0, "no request was lost: {report}");
 }
 
 fn a_kill() {

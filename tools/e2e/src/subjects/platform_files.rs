@@ -1,4 +1,4 @@
-//! The platforms' files: each is held to what it may say, to the others, and to its contract; and the checks bite.
+//! The platforms' files: each is checked for allowed keys, against the others, and against its contract.
 
 use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
 
@@ -35,7 +35,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn no_file_has_what_a_first_deploy_would_stumble_over() {
+fn no_file_has_a_mistake_that_fails_a_first_deploy() {
     let found: Vec<_> = all()
         .iter()
         .flat_map(|(name, contract, documents)| {
@@ -48,7 +48,7 @@ fn no_file_has_what_a_first_deploy_would_stumble_over() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Where the official schemas are, if somebody has put them there: they are others' work, and not part of this project.
+/// The folder of the official schemas, which are not part of this project. May be missing.
 fn schemas() -> PathBuf {
     let named = env::var_os("PLATFORM_SCHEMAS").map(PathBuf::from);
     named.unwrap_or_else(|| root().join("../shared/reference/schemas"))
@@ -63,7 +63,7 @@ report = botocore.validate.ParamValidator().validate(json.load(open(file)), mode
 sys.exit(report.generate_report() or 0)
 ";
 
-/// How to hold the file, as JSON, to a schema; none if it is not there.
+/// Returns the validator of a schema; none if the schema is missing.
 fn validator(schema: &str, file: &str) -> Option<Command> {
     let tools = root().join("target/tools");
     let (program, arguments) = match schema.strip_prefix("botocore:") {
@@ -118,14 +118,14 @@ fn files_pass_the_official_schemas() {
             };
             let Some((good, said)) = passes(schema, part) else {
                 harness::skip(format!(
-                    "{name}/{} was not held to the schema {schema}: that is not in {}, or `tests/lint.sh tools` was not run",
+                    "{name}/{} was not held to the schema {schema}: that is not in {}, or `tools/lint.sh tools` was not run",
                     file.name,
                     schemas().display()
                 ));
                 continue;
             };
             assert!(good, "{name}/{}: {said}", file.name);
-            // And it bites.
+            // The check fails for a wrong file.
             assert!(
                 !passes(schema, &json!([])).unwrap().0,
                 "{schema} takes anything"
@@ -134,7 +134,7 @@ fn files_pass_the_official_schemas() {
     }
 }
 
-/// A value of the same kind that is wrong there.
+/// Returns a wrong value of the same type.
 fn wrong(fact: Fact, value: &Value) -> Option<Value> {
     Some(match (fact, value) {
         (Fact::Port, Value::String(_)) => json!("8081"),
@@ -155,7 +155,7 @@ fn wrong(fact: Fact, value: &Value) -> Option<Value> {
     })
 }
 
-/// The findings once the value at that place is another.
+/// Returns the findings with another value at that place.
 fn findings_after(
     (_, contract, documents): &Platform,
     file: usize,
@@ -275,7 +275,7 @@ fn each_variable_that_would_have_a_deploy_fail_is_noticed_with_what_to_do() {
     }
 }
 
-/// Takes a variable out, in whichever way it is written.
+/// Removes a variable, in each way to write it.
 fn remove(variables: &mut Value, name: &str) {
     let is_named = |entry: &Value| match entry {
         Value::String(pair) => pair.split('=').next() == Some(name),
@@ -360,7 +360,7 @@ fn contracts_do_not_get_into_each_others_way() {
             taken.insert(address.to_bits() & !7),
             "{name}: another contract's router is next to {address}"
         );
-        // Docker gives these away by itself.
+        // Docker assigns these itself.
         let [a, b, ..] = address.octets();
         assert!(
             !(a == 172 && (16..32).contains(&b) || a == 192),
@@ -393,7 +393,7 @@ fn each_platform_has_a_page_and_a_row_in_the_table() {
     }
 }
 
-fn the_table_says_which_values_stand_in_no_document() {
+fn the_table_says_which_values_are_not_documented() {
     for (name, ..) in all() {
         let contract = text(&format!("deploy/{name}/contract.toml"));
         let mut guesses: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -439,7 +439,7 @@ fn herokus_app_json_is_not_dokkus() {
     );
 }
 
-/// What `make check` says, with its exit code.
+/// Returns the output of `make check` and its exit code.
 fn check(arguments: &[&str], image: &str) -> (Option<i32>, String) {
     let cargo = env::var("CARGO").unwrap_or("cargo".into());
     let told = Command::new(cargo)
@@ -557,7 +557,7 @@ fn an_image_that_a_platform_would_stumble_over_is_noticed() {
 }
 
 harness::trials![
-    no_file_has_what_a_first_deploy_would_stumble_over,
+    no_file_has_a_mistake_that_fails_a_first_deploy,
     files_pass_the_official_schemas,
     a_wrong_port_path_grace_signal_or_image_is_noticed_where_it_stands,
     a_misspelt_key_is_noticed_and_the_right_one_named,
@@ -567,7 +567,7 @@ harness::trials![
     every_value_of_a_contract_has_its_source_behind_it,
     contracts_do_not_get_into_each_others_way,
     each_platform_has_a_page_and_a_row_in_the_table,
-    the_table_says_which_values_stand_in_no_document,
+    the_table_says_which_values_are_not_documented,
     no_image_exposes_a_port,
     herokus_app_json_is_not_dokkus,
     an_app_with_names_of_its_own_has_nothing_of_the_sample,

@@ -34,11 +34,11 @@ use platform_check::{
 };
 
 const IMAGE: &str = "berth-app";
-/// Who asks directly, past the router (RFC 5737); each platform has eight addresses of it.
-const STRANGERS: [u8; 3] = [203, 0, 113];
-/// Who a client pretends to be.
+/// The addresses of clients that bypass the router (RFC 5737); each platform has eight addresses of it.
+const UNTRUSTED_CLIENTS: [u8; 3] = [203, 0, 113];
+/// The address that a client claims to have.
 const SOMEBODY_ELSE: &str = "192.0.2.66";
-/// What clients send to be taken for somebody else; a router passes on those that it does not know.
+/// The headers that clients send to spoof an address; a router passes on those that it does not know.
 const FORGED: [&str; 12] = [
     "CF-Connecting-IP",
     "Do-Connecting-IP",
@@ -54,7 +54,7 @@ const FORGED: [&str; 12] = [
     "Traceparent",
 ];
 
-/// Most of it is waiting, and the platforms' CPUs are shared.
+/// The cases mostly wait, and the platforms' CPUs are shared.
 pub fn batches() -> Vec<Batch> {
     let missing = why_not(&[IMAGE, "berth-nginx"]);
     let names = platforms(&root().join("deploy"));
@@ -78,9 +78,9 @@ fn keeps(name: &str, number: u8) -> Result<(), Failed> {
     }
 
     let router: Ipv4Addr = contract.router.address.parse()?;
-    let [a, b, c] = STRANGERS;
-    let stranger = Ipv4Addr::new(a, b, c, 8 * number + 1);
-    let [inside, outside] = [router, stranger].map(Network::with);
+    let [a, b, c] = UNTRUSTED_CLIENTS;
+    let untrusted = Ipv4Addr::new(a, b, c, 8 * number + 1);
+    let [inside, outside] = [router, untrusted].map(Network::with);
     let container = run(&contract, &rules::of_files(&contract, &documents), &inside);
     outside.join(&container);
     let port = contract.container.port;
@@ -101,11 +101,11 @@ fn keeps(name: &str, number: u8) -> Result<(), Failed> {
     probe(&contract, &container, address)?;
     asks(&contract.router, &container, address, "")?;
     asks(&contract.router, &container, address, SOMEBODY_ELSE)?;
-    is_no_router(&contract.router, &container, back_door, stranger)?;
+    is_no_router(&contract.router, &container, back_door, untrusted)?;
     stops(&contract, &container, address)
 }
 
-/// A Docker network in which this machine has the given address; it is gone when this is dropped.
+/// A Docker network in which this machine has the given address; removed on drop.
 struct Network(String);
 
 impl Network {
@@ -255,7 +255,7 @@ fn logged(container: &Container, reply: &wire::Reply) -> Value {
     })
 }
 
-/// The router's request is answered, and the log says whose it was, whoever the client claims to be.
+/// The router's request is answered, and the log has the client's address, whatever the client claims.
 fn asks(
     router: &Router,
     container: &Container,
@@ -284,23 +284,26 @@ fn asks(
     }
 }
 
-/// Whoever is not the router, and says what the router says, is logged as who it is.
+/// A peer that is not the router, but sends the router's headers, is logged with its own address.
 fn is_no_router(
     router: &Router,
     container: &Container,
     address: SocketAddr,
-    stranger: Ipv4Addr,
+    untrusted: Ipv4Addr,
 ) -> Result<(), Failed> {
     let request = request(router, SOMEBODY_ELSE, "forged");
     let line = logged(container, &wire::ask(address, &request));
     let id = line["request_id"].as_str().unwrap_or_default();
-    if line["client"] != stranger.to_string() || line["scheme"] != "http" || id.len() != 32 {
-        return Err(format!("{request:?} of a stranger at {stranger} was logged as {line}").into());
+    if line["client"] != untrusted.to_string() || line["scheme"] != "http" || id.len() != 32 {
+        return Err(format!(
+            "{request:?} of an untrusted client at {untrusted} was logged as {line}"
+        )
+        .into());
     }
     Ok(())
 }
 
-/// On the platform's signal, under load, nothing is lost, and it is gone within the grace, in order.
+/// On the platform's signal under load, no request is lost, and the app exits within the grace period.
 fn stops(contract: &Contract, container: &Container, address: SocketAddr) -> Result<(), Failed> {
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..4)
@@ -373,9 +376,7 @@ fn load(address: SocketAddr, request: &str, keeps: bool, over: &AtomicBool) -> R
             Some(socket) => socket,
             None => TcpStream::connect(address).map_err(lost)?,
         };
-        socket
-            .set_read_timeout(Some(wire::PATIENCE))
-            .map_err(lost)?;
+        socket.set_read_timeout(Some(wire::TIMEOUT)).map_err(lost)?;
         socket.write_all(request.as_bytes()).map_err(lost)?;
         let answer = whole(&mut socket).map_err(lost)?;
         if !answer.contains(" 200 OK\r\n") {

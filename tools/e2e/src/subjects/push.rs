@@ -1,4 +1,4 @@
-//! `make push`: what arrives in a registry and runs from there, and what is said when nothing arrives.
+//! `make push`: the image in the registry, which runs from there, and the errors of a failed push.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,7 @@ use harness::{
 /// Of the commit that is pushed: 2025-06-15 15:06:40, which no file has by itself.
 const COMMITTED: u64 = 1_750_000_000;
 
-/// A copy of the project in a git repository of its own, with nothing of the settings of whoever runs the tests.
+/// A copy of the project in a git repository of its own, without the user's settings.
 struct Project {
     folder: TempDir,
 }
@@ -178,7 +178,7 @@ impl Registry {
         }
     }
 
-    /// Where nothing listens.
+    /// An address without a listener.
     fn down() -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self {
@@ -289,10 +289,10 @@ fn what_is_pushed_runs_by_its_digest_as_what_was_built() {
         assert_eq!(labels[&label], value, "{label}");
     }
 
-    let [front, file] = answers(&pinned);
-    let [own_front, own_file] = answers("berth-app");
-    assert_eq!((front.status, file.status), (200, 200));
-    assert_eq!(lasting(&front), lasting(&own_front));
+    let [page, file] = answers(&pinned);
+    let [own_page, own_file] = answers("berth-app");
+    assert_eq!((page.status, file.status), (200, 200));
+    assert_eq!(lasting(&page), lasting(&own_page));
     assert_eq!(lasting(&file), lasting(&own_file), "validators and all");
     let robots = fs::read(root().join("static/robots.txt")).unwrap();
     assert!(file.body == robots && own_file.body == robots);
@@ -419,7 +419,7 @@ fn a_registry_that_asks_for_a_login() {
     assert!(pinned.starts_with(&name), "{pinned}");
 }
 
-/// Where Docker's plugins are, if they are not installed for everybody.
+/// Where Docker's plugins are, if they are not installed for all users.
 fn plugins() -> Option<PathBuf> {
     let config = env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let config = config.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".docker")))?;

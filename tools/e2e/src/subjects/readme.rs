@@ -84,7 +84,7 @@ fn what_it_says_is_what_one_sees() {
     let before = reader.lives();
     assert_eq!(before.len(), 3, "nginx and two replicas");
     reader.run("make up");
-    assert_eq!(reader.lives(), before, "a second one restarts nothing");
+    assert_eq!(reader.lives(), before, "a second one restarts no container");
 
     reader.run("docker compose up -d --scale app=5");
     wait_for(|| (reader.replicas().len() == 5).then_some(()));
@@ -94,7 +94,7 @@ fn what_it_says_is_what_one_sees() {
     assert!(shown.starts_with("variable"), "{shown}");
 
     reader.run("make down");
-    assert_eq!(reader.lives(), BTreeSet::new(), "nothing is left");
+    assert_eq!(reader.lives(), BTreeSet::new(), "no container is left");
 }
 
 fn plain_make_lists_the_commands() {

@@ -32,7 +32,7 @@ fn reconciled(counts: impl IntoIterator<Item = (u64, u32)>) -> Vec<String> {
 fn what_was_processed_is_reconciled_with_what_was_answered() {
     let once = |number| (number, 1);
     let none: [&str; 0] = [];
-    // Nobody knows whether a request that was lost has been processed.
+    // Whether a lost request was processed is unknown.
     assert_eq!(reconciled((0..10).map(once)), none);
     assert_eq!(
         reconciled((0..10).filter(|&number| number != 5).map(once)),
@@ -54,7 +54,7 @@ fn what_was_processed_is_reconciled_with_what_was_answered() {
     );
     assert_eq!(
         reconciled((0..11).map(once)),
-        ["10 was processed, and nobody asked"]
+        ["10 was processed, but never requested"]
     );
 }
 

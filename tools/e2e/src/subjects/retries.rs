@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::stubs::{Staged, ask, front};
-use harness::{solo::wait_for, stack::docker, wire::PATIENCE};
+use crate::stubs::{Staged, ask, start_nginx};
+use harness::{solo::wait_for, stack::docker, wire::TIMEOUT};
 
 /// For tests in which a replica hangs: the same relations as with nginx's own times, but sooner.
 const SOON: [(&str, &str); 2] = [
@@ -17,7 +17,7 @@ const SOON: [(&str, &str); 2] = [
         "proxy_next_upstream_timeout 2s",
     ),
 ];
-/// In which every replica has had its turn.
+/// Enough requests to reach every replica.
 const ROUND: usize = 6;
 /// At the same time, and more than nginx keeps connections for by itself.
 const MANY: usize = 100;
@@ -43,7 +43,7 @@ fn what_may_have_been_processed_is_not_sent_twice() {
     stage.tell("requests hang-up");
     for method in ["POST", "PATCH", "LOCK"] {
         assert_asked(&stage, method, "", 1, BAD_GATEWAY);
-        // Unless the client vouches for it.
+        // Unless the client marks it as idempotent.
         assert_asked(&stage, method, "Idempotency-Key: a\r\n", 2, BAD_GATEWAY);
     }
     for method in ["GET", "PUT", "DELETE"] {
@@ -84,12 +84,12 @@ fn the_page_says_what_became_of_the_last_attempt() {
     stage.stubs[0].tell("requests mute");
     let refused = || stage.errors().matches("Connection refused").count();
     let (before, begun) = (refused(), Instant::now());
-    // One that is absent has its turn again after its time out of turn, then the POST is passed on to the one that hangs.
-    while begun.elapsed() < 5 * PATIENCE / 4 {
+    // The absent one is tried again once it counts as available; then the POST is passed on to the one that hangs.
+    while begun.elapsed() < 5 * TIMEOUT / 4 {
         let answer = stage.ask("POST", "/", "");
         assert_eq!((answer.status, answer.text().as_str()), GATEWAY_TIMEOUT);
     }
-    assert!(refused() > before, "no absent one had its turn");
+    assert!(refused() > before, "no request was sent to the absent one");
 }
 
 fn a_service_may_answer_with_what_nginx_says_of_a_failure() {
@@ -114,7 +114,7 @@ fn a_service_may_answer_with_what_nginx_says_of_a_failure() {
 }
 
 fn an_address_that_is_gone_costs_a_moment() {
-    // Several, so that one has its turn.
+    // Several, so that one is tried.
     let stage = Staged::start(&["", "deaf", "deaf"], &[0, 1, 2], &[]);
     for method in ["GET", "POST"] {
         for _ in 0..ROUND {
@@ -123,7 +123,7 @@ fn an_address_that_is_gone_costs_a_moment() {
     }
     assert!(
         stage.errors().contains("timed out"),
-        "no such address had its turn"
+        "no request was sent to such an address"
     );
 }
 
@@ -168,7 +168,7 @@ fn a_request_outlives_a_change_of_the_replicas() {
     let stage = Staged::start(&["", "deaf", ""], &[0], &[connect]);
     let address = stage.address;
     stage.stubs[0].tell("requests mute");
-    // Whoever comes while these hang is sent to the deaf one first.
+    // Requests that arrive while these hang are sent to the deaf one first.
     for _ in 0..10 {
         thread::spawn(move || ask(address, "PUT", "/hanging", ""));
     }
@@ -232,7 +232,7 @@ fn a_new_replica_is_found_even_after_the_resolver_failed() {
     );
     stage.know(&[&[0, 1, 2]]);
     find(&stage, 2);
-    // And those that are gone are asked no more.
+    // Removed replicas get no more requests.
     stage.know(&[&[2]]);
     wait_for(|| {
         let before = stage.stubs[2].had("GET /");
@@ -302,7 +302,7 @@ fn a_replica_is_left_alone_as_long_as_it_drains_and_is_known() {
     const NEWS: f64 = 2.0;
     for drain in ["", "0", "2.5", "60"] {
         let setting = format!("--env=DRAIN_SECONDS={drain}");
-        let (nginx, _) = front(&["--network=bridge", &setting]);
+        let (nginx, _) = start_nginx(&["--network=bridge", &setting]);
         let replicas = docker(&["exec", &nginx.name, "cat", "/tmp/berth/replicas.conf"]);
         let (_, time) = replicas.split_once(" fail_timeout=").expect("a time");
         let (time, _) = time.split_once("s;").expect("seconds");
@@ -317,7 +317,7 @@ fn a_replica_is_left_alone_as_long_as_it_drains_and_is_known() {
 
 fn the_resolver_is_the_containers_own() {
     let nowhere = ["--dns=192.0.2.1", "--dns=2001:db8::1"];
-    let (nginx, _) = front(&[&["--network=bridge"], &nowhere[..]].concat());
+    let (nginx, _) = start_nginx(&[&["--network=bridge"], &nowhere[..]].concat());
     let resolver = docker(&["exec", &nginx.name, "cat", "/tmp/berth/resolver.conf"]);
     assert!(
         resolver.starts_with("resolver 192.0.2.1 [2001:db8::1] "),

@@ -1,4 +1,4 @@
-//! `deploy/compose/rollout`: new replicas in place of old ones, on a running stack, without losing a request; and what
+//! `deploy/compose/rollout`: replaces old replicas with new ones, on a running stack, without losing a request; and what
 //! is left when it fails or is interrupted.
 
 use std::{
@@ -20,10 +20,10 @@ use harness::{
     wire::{exchange, get},
 };
 
-/// How long a rollout may take here before the test calls it a hang.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest time for a rollout; after it, the rollout counts as hanging.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// An image that differs from `berth-app`, or from another, by these lines of a Dockerfile; gone when this is dropped.
+/// An image that differs from `berth-app`, or from another, by these lines of a Dockerfile; removed on drop.
 struct Image(String);
 
 impl Image {
@@ -69,7 +69,7 @@ impl Drop for Image {
 /// A stack whose images have names of its own.
 struct Service {
     stack: Stack,
-    /// The name in docker-compose.yml; the first version, as long as nothing was rolled out.
+    /// The name in docker-compose.yml; the first version until a rollout.
     name: Image,
 }
 
@@ -91,14 +91,14 @@ impl Service {
         Rollout::start(command)
     }
 
-    /// Runs one to its good end.
+    /// Runs a rollout, which must succeed.
     fn roll(&self, arguments: &[&str]) -> String {
         let (code, said) = self.rollout(arguments).end();
         assert_eq!(code, Some(0), "{arguments:?}: {said}");
         said
     }
 
-    /// All containers of the app, whatever their state: id, image, and when each was started.
+    /// All containers of the app, in any state: id, image, and when each was started.
     fn replicas(&self) -> BTreeSet<(String, String, String)> {
         let ids = self.stack.compose(&["ps", "--all", "--quiet", "app"]);
         ids.lines().filter_map(life).collect()
@@ -108,7 +108,7 @@ impl Service {
         self.replicas().into_iter().map(|(id, _, _)| id).collect()
     }
 
-    /// Asserts that as many replicas as that are there, running, of this image, none else, and that all of them answer.
+    /// Asserts that exactly so many replicas exist, run, have this image, and answer.
     fn assert_runs(&self, number: usize, image: &str) {
         let replicas = self.replicas();
         let images: Vec<_> = replicas
@@ -120,7 +120,7 @@ impl Service {
         wait_for(|| {
             let ask = |_| get(self.stack.address, "/", "localhost");
             let answers = (0..20).map(ask);
-            let who = answers.map(|it| it.header("X-Served-By").unwrap_or("nobody").to_owned());
+            let who = answers.map(|it| it.header("X-Served-By").unwrap_or("no replica").to_owned());
             (who.collect::<BTreeSet<_>>() == wanted).then_some(())
         });
     }
@@ -207,9 +207,9 @@ impl Rollout {
         run(Command::new("kill").args(["-s", name, "--", &target]));
     }
 
-    /// Its exit code, if it ended by itself, and all that it said.
+    /// Returns its exit code, if it ended by itself, and its output.
     fn end(mut self) -> (Option<i32>, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
@@ -231,7 +231,7 @@ impl Drop for Rollout {
     }
 }
 
-/// Asks for `/` again and again, on a fresh connection each time, while `what` runs. Returns what went wrong.
+/// Requests `/` repeatedly while `what` runs, on a new connection each time. Returns the errors.
 fn losses_during(stack: &Stack, what: impl FnOnce()) -> Vec<String> {
     let ends = AtomicBool::new(false);
     let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -335,7 +335,7 @@ fn one_replica_is_replaced_and_settings_are_rolled_out() {
     assert_eq!(images, [second.id()]);
 }
 
-/// It answers whoever it is for, but with errors.
+/// It answers, but with errors.
 const ERRORS: &str = r#"USER 0
 RUN printf '%s\n' 'pid /dev/shm/pid; error_log stderr; events {} http { client_body_temp_path /dev/shm/b;' \
     'proxy_temp_path /dev/shm/p; fastcgi_temp_path /dev/shm/f; uwsgi_temp_path /dev/shm/u; scgi_temp_path /dev/shm/s;' \
@@ -393,7 +393,7 @@ fn one_by_one_goes_back_when_a_later_one_fails() {
     rollout.until("stopping");
     // The other new one dies as soon as it runs.
     let old_and_proven = |id: &String| before.contains(id) || rollout.said.contains(&id[..12]);
-    let fresh = wait_at_most(PATIENCE, || {
+    let fresh = wait_at_most(TIMEOUT, || {
         service
             .stack
             .containers("app")
@@ -435,12 +435,12 @@ fn interrupted(signal: &str) {
             "{step}"
         );
         if step == "is healthy" {
-            // In the middle, back means those that are there still.
+            // In the middle of a rollout, back means the old replicas that still run.
             service.roll(&["--rollback"]);
             service.assert_runs(2, &runs);
             service.assert_settled();
         }
-        // What was interrupted need not be named again.
+        // An interrupted version need not be named again.
         let arguments: &[&str] = match step {
             "Trying" => &[],
             _ => &["--image", &next.0],
@@ -467,7 +467,7 @@ fn another_image_can_be_rolled_out_after_an_interruption() {
     for step in ["is healthy", "stopping"] {
         let mut rollout = service.rollout(&["--image", &second.0]);
         rollout.until(step);
-        // While it runs, a second one is refused, and does no harm.
+        // While it runs, a second one is refused and changes nothing.
         let (code, said) = service.rollout(&["--image", &third.0]).end();
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("Another rollout of app"), "{said}");
@@ -479,7 +479,7 @@ fn another_image_can_be_rolled_out_after_an_interruption() {
     }
 }
 
-/// Where the front stays when it is replaced.
+/// Where nginx's port stays when it is replaced.
 fn fixed_address() -> String {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     free.local_addr().unwrap().to_string()
@@ -504,10 +504,10 @@ fn a_version_is_rolled_out_during_maintenance() {
     assert_eq!(service.replicas(), before, "the app is left alone");
 
     let second = Image::version();
-    let front = Image::build("berth-nginx", "");
+    let image = Image::build("berth-nginx", "");
     for arguments in [
         &["--image", &second.0][..],
-        &["--service", "nginx", "--image", &front.0],
+        &["--service", "nginx", "--image", &image.0],
     ] {
         let (code, said) = service.rollout_with(&on, arguments).end();
         assert_eq!(code, Some(0), "{said}");
@@ -518,14 +518,14 @@ fn a_version_is_rolled_out_during_maintenance() {
 }
 
 fn a_build_tells_when_the_files_have_changed() {
-    let front = Image::build("berth-nginx", "");
-    let service = Service::start(&[("FRONT_IMAGE", &front.0), ("PUBLISH", &fixed_address())]);
+    let image = Image::build("berth-nginx", "");
+    let service = Service::start(&[("FRONT_IMAGE", &image.0), ("PUBLISH", &fixed_address())]);
     let nginx = service.stack.containers("nginx");
     let tells = |said: &str| said.contains("Files of the site") && said.contains("make up");
     let said = service.roll(&["--build"]);
     assert!(tells(&said), "{said}");
     service.assert_runs(2, &service.name.id());
-    // Whatever Compose is asked for next, it leaves nginx alone.
+    // Later commands of Compose do not replace nginx.
     service
         .stack
         .compose(&["up", "--detach", "--no-build", "nginx"]);
@@ -538,8 +538,8 @@ fn a_build_tells_when_the_files_have_changed() {
 }
 
 fn nginx_is_replaced_with_a_short_gap_and_only_by_one_that_works() {
-    let front = Image::build("berth-nginx", "");
-    let service = Service::start(&[("FRONT_IMAGE", &front.0), ("PUBLISH", &fixed_address())]);
+    let image = Image::build("berth-nginx", "");
+    let service = Service::start(&[("FRONT_IMAGE", &image.0), ("PUBLISH", &fixed_address())]);
     let replicas = service.replicas();
     let nginx = |service: &Service| {
         let ids = service.stack.compose(&["ps", "--all", "--quiet", "nginx"]);
@@ -559,10 +559,10 @@ fn nginx_is_replaced_with_a_short_gap_and_only_by_one_that_works() {
     assert_eq!(losses, [""; 0]);
     assert_eq!(nginx(&service), before);
 
-    let (first, second) = (front.id(), Image::build("berth-nginx", ""));
+    let (first, second) = (image.id(), Image::build("berth-nginx", ""));
     let started = Instant::now();
     service.roll(&[&arguments[..], &[&second.0]].concat());
-    assert!(started.elapsed() < PATIENCE);
+    assert!(started.elapsed() < TIMEOUT);
     let after = nginx(&service);
     assert_eq!(after.len(), 1);
     assert_eq!(after[0].1, second.id());

@@ -1,4 +1,4 @@
-//! nginx and the app take turns where they share a machine, and only there (src/turns.rs).
+//! `SCHED_BATCH` where nginx and the app share a machine, and only there (crates/berth/src/process/sched_batch.rs).
 
 use std::fs;
 
@@ -28,20 +28,20 @@ fn policies(process: &str) -> Vec<String> {
     policies
 }
 
-fn an_app_with_a_front_takes_turns_and_one_alone_does_not() {
+fn an_app_behind_nginx_uses_sched_batch_and_one_alone_does_not() {
     let behind = Solo::start(&[("NGINX_ADDRESS", "localhost:9")]);
     assert_eq!(policies(&behind.id().to_string()), [BATCH]);
     let alone = Solo::start(&[]);
     assert_eq!(policies(&alone.id().to_string()), [ORDINARY]);
 }
 
-fn nginx_takes_turns() {
+fn nginx_uses_sched_batch() {
     let nginx = Container::run(&[], &nginx_image(), &[]);
     let id = docker(&["inspect", "--format={{.State.Pid}}", &nginx.name]);
     wait_for(|| (policies(id.trim()) == [BATCH]).then_some(()));
 }
 
-fn both_in_one_container_do() {
+fn the_bundle_uses_sched_batch() {
     let bundle = Bundle::start(&[]);
     let all = bundle.shell("for process in /proc/[0-9]*; do cut -d' ' -f2,41 $process/stat; done");
     for name in ["(nginx)", "(app)"] {
@@ -51,7 +51,7 @@ fn both_in_one_container_do() {
 }
 
 harness::trials![
-    @timed an_app_with_a_front_takes_turns_and_one_alone_does_not,
-    @timed nginx_takes_turns,
-    @timed both_in_one_container_do,
+    @timed an_app_behind_nginx_uses_sched_batch_and_one_alone_does_not,
+    @timed nginx_uses_sched_batch,
+    @timed the_bundle_uses_sched_batch,
 ];

@@ -170,7 +170,7 @@ fn a_large_answer_waits_in_the_replica_and_not_in_nginx() {
         ("NGINX_UNDER_TEST", &nginx_image()),
         ("SITE", site.path().to_str().unwrap()),
     ]);
-    let mut client = TcpStream::connect(stack.front()).unwrap();
+    let mut client = TcpStream::connect(stack.nginx_address()).unwrap();
     let ask = b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-\r\n\r\n";
     client.write_all(ask).unwrap();
     client.read_exact(&mut [0; 1000]).unwrap();

@@ -11,8 +11,9 @@ use std::{
 
 use harness::{
     SetOnDrop, Solo, Stack,
+    overload::overload,
     stack::docker,
-    wire::{self, PATIENCE, Reply},
+    wire::{self, Reply, TIMEOUT},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -30,7 +31,7 @@ struct Attack {
     pause: Duration,
     /// Whether it reads what comes back.
     reads: bool,
-    /// The statuses that will do; 0 for an end without an answer.
+    /// The allowed statuses; 0 for an end without an answer.
     answers: &'static [u16],
 }
 
@@ -102,7 +103,7 @@ const ATTACKS: &[Attack] = &[
     Attack {
         reads: false,
         ..attack(
-            "requests whose answers nobody reads",
+            "requests whose answers are not read",
             "",
             "GET /about.html HTTP/1.1\r\nHost: localhost\r\n\r\n",
             Duration::ZERO,
@@ -138,7 +139,7 @@ const fn attack(
 }
 
 impl Attack {
-    /// Goes on until the server ends the connection; what is wrong with that end, if anything.
+    /// Sends until the server ends the connection; returns what is wrong with that end.
     fn fault(&self, address: SocketAddr) -> Option<String> {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -216,17 +217,17 @@ fn the_app_alone_ends_every_slow_or_hostile_client() {
 fn nginx_ends_every_slow_or_hostile_client() {
     let stack = Stack::start(&LIMITS);
     let attacks: Vec<_> = ATTACKS.iter().collect();
-    all_are_ended(stack.front(), &attacks);
+    all_are_ended(stack.nginx_address(), &attacks);
 }
 
-/// Connects `number` clients that say no more than `greeting`, and asks for `/` several times while they are there.
+/// Connects `number` clients that send only `greeting`, and requests `/` several times meanwhile.
 fn serves_beside(address: SocketAddr, number: usize, greeting: &str) {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
     let idle: Vec<_> = (0..number)
         .map(|_| {
-            let mut socket = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+            let mut socket = TcpStream::connect_timeout(&address, TIMEOUT).unwrap();
             socket.write_all(greeting.as_bytes()).unwrap();
             socket
         })
@@ -234,7 +235,7 @@ fn serves_beside(address: SocketAddr, number: usize, greeting: &str) {
     for _ in 0..10 {
         assert_eq!(home(address).status, 200, "beside {number} of {greeting:?}");
     }
-    // They were there all the time.
+    // They were connected all the time.
     for mut socket in idle {
         socket.set_nonblocking(true).unwrap();
         let silent = socket.read(&mut [0; 1]);
@@ -255,7 +256,7 @@ fn the_app_alone_serves_beside_ten_thousand_idle_clients() {
 fn nginx_serves_beside_ten_thousand_idle_clients() {
     for greeting in ["", BEGUN] {
         let stack = Stack::start(&LONG);
-        serves_beside(stack.front(), 10_000, greeting);
+        serves_beside(stack.nginx_address(), 10_000, greeting);
         let restarts = docker(&[
             "inspect",
             "--format",
@@ -266,48 +267,10 @@ fn nginx_serves_beside_ten_thousand_idle_clients() {
     }
 }
 
-/// Clients that ask as fast as they get answers, for some time: how many got 200, and how many 503.
-fn hammer(address: SocketAddr, path: &str, clients: usize) -> (usize, usize) {
-    let end = Instant::now() + Duration::from_secs(3);
-    let client = || {
-        let (mut served, mut shed) = (0, 0);
-        while Instant::now() < end {
-            let reply = wire::get(address, path, "localhost");
-            match reply.status {
-                200 => served += 1,
-                503 => {
-                    assert_eq!(reply.header("retry-after"), Some("1"));
-                    assert_eq!(reply.text(), "503 Service Unavailable");
-                    let kind = reply.header("content-type");
-                    assert_eq!(kind, Some("text/plain; charset=utf-8"));
-                    assert!(reply.header("x-request-id").is_some());
-                    shed += 1;
-                }
-                other => panic!("{other}: {reply:?}"),
-            }
-        }
-        (served, shed)
-    };
-    thread::scope(|scope| {
-        let probe = scope.spawn(|| {
-            while Instant::now() < end {
-                let health = wire::get(address, "/health/ready", "localhost");
-                assert_eq!(health.status, 200, "health under load");
-                thread::sleep(PAUSE / 10);
-            }
-        });
-        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
-        let counts = clients.into_iter().map(|it| it.join().unwrap());
-        let sums = counts.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        probe.join().expect("health answers");
-        sums
-    })
-}
-
 fn nginx_sheds_what_is_too_much() {
     let stack = Stack::start(&[("MAX_REQUESTS", "2")]);
-    let address = stack.front();
-    let (served, shed) = hammer(address, "/", 64);
+    let address = stack.nginx_address();
+    let (served, shed) = overload(address, "/", 64);
     assert!(served > 0 && shed > 0, "{served} served, {shed} shed");
     // Back to normal: one at a time is never too much.
     for _ in 0..100 {
@@ -315,11 +278,11 @@ fn nginx_sheds_what_is_too_much() {
     }
 }
 
-fn slow_senders_take_nobodys_place() {
+fn slow_senders_do_not_count_as_in_flight() {
     let variables = [("MAX_REQUESTS", "2"), LONG[0]];
     let app = Solo::start(&variables);
     let stack = Stack::start(&variables);
-    for address in [app.address, stack.front()] {
+    for address in [app.address, stack.nginx_address()] {
         serves_beside(address, 20, BEGUN);
     }
 }
@@ -330,5 +293,5 @@ harness::trials![
     @timed the_app_alone_serves_beside_ten_thousand_idle_clients,
     @timed nginx_serves_beside_ten_thousand_idle_clients,
     @timed nginx_sheds_what_is_too_much,
-    @timed slow_senders_take_nobodys_place,
+    @timed slow_senders_do_not_count_as_in_flight,
 ];

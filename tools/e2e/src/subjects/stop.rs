@@ -20,7 +20,7 @@ use harness::{
     wire,
 };
 
-/// A time that no test lives to see the end of.
+/// Longer than any test.
 const LONG: &str = "3600";
 
 fn draining_lines(app: &Solo) -> usize {
@@ -78,7 +78,7 @@ fn an_answer_during_the_drain_is_the_last_of_its_connection() {
     let targets = ["/", "/about.html", "/nothing-here", "/up", "/health/ready"];
     let ask = |target: &str| {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        wire::converse(app.address, &[&request, &request], false, 1, wire::PATIENCE)
+        wire::converse(app.address, &[&request, &request], false, 1, wire::TIMEOUT)
     };
     for target in targets {
         let last = &wire::ask(
@@ -117,7 +117,7 @@ fn each_step_of_the_end_is_a_line_of_the_log() {
     assert!(said.ends_with(&steps), "{log:?}");
 }
 
-/// Asks again and again until refused, or as often as told; returns how often there was an answer.
+/// Sends requests until the connection is refused, or so often; returns the number of answers.
 fn ask_on(address: SocketAddr, path: &str, times: usize) -> usize {
     let ask = |_: &usize| {
         thread::sleep(shutdown::QUIET / 5);
@@ -158,15 +158,15 @@ fn a_client_that_never_stops_is_refused_in_time() {
     app.log_line(|line| line.contains("WARN") && line.contains("out of time"));
 }
 
-fn a_front_that_cannot_be_told_is_named() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let deaf = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
-    for (front, says) in [
+fn a_proxy_that_cannot_be_told_is_named() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let deaf = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    for (proxy, says) in [
         ("nowhere.invalid:8080", "nowhere.invalid:8080 can't be told"),
         (deaf.as_str(), "has not asked for readiness"),
     ] {
-        let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("NGINX_ADDRESS", front)]);
+        let mut app = Solo::start(&[("DRAIN_SECONDS", "0.5"), ("NGINX_ADDRESS", proxy)]);
         app.signal("TERM");
         assert_eq!(app.ended().code(), Some(0));
         let log = app.log();
@@ -175,16 +175,16 @@ fn a_front_that_cannot_be_told_is_named() {
     }
 }
 
-fn a_front_is_told_until_it_has_asked_and_again_after_that() {
-    let front = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = front.local_addr().unwrap().to_string();
+fn a_proxy_is_told_until_it_has_probed_and_again_after_that() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap().to_string();
     let mut app = Solo::start(&[("DRAIN_SECONDS", "2"), ("NGINX_ADDRESS", &address)]);
     app.signal("TERM");
-    front.set_nonblocking(true).unwrap();
+    proxy.set_nonblocking(true).unwrap();
     let answered = |answer: &str| -> String {
-        let (mut socket, _) = wait_for(|| front.accept().ok());
+        let (mut socket, _) = wait_for(|| proxy.accept().ok());
         socket.set_nonblocking(false).unwrap();
-        socket.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(wire::TIMEOUT)).unwrap();
         let mut line = String::new();
         BufReader::new(&socket).read_line(&mut line).unwrap();
         let _ = socket.write_all(answer.as_bytes());
@@ -194,7 +194,7 @@ fn a_front_is_told_until_it_has_asked_and_again_after_that() {
     let asked: BTreeSet<String> = (0..3)
         .map(|_| answered("HTTP/1.0 200 OK\r\n\r\n"))
         .collect();
-    assert_eq!(asked.len(), 1, "one ticket for a front: {asked:?}");
+    assert_eq!(asked.len(), 1, "one ticket for each proxy: {asked:?}");
     let asked = asked.first().unwrap();
     assert!(asked.starts_with("/health/ready?leaving="), "{asked}");
     let knows = |app: &Solo| app.log().iter().any(|it| it.contains("knows, and sends"));
@@ -203,7 +203,7 @@ fn a_front_is_told_until_it_has_asked_and_again_after_that() {
         503
     );
     answered("HTTP/1.0 200 OK\r\n\r\n");
-    assert!(!knows(&app), "a guess is no ticket");
+    assert!(!knows(&app), "a guessed probe must not count");
     assert_eq!(wire::get(app.address, asked, "localhost").status, 503);
     (0..3).for_each(|_| assert_eq!(&answered("HTTP/1.0 503 No\r\n\r\n"), asked));
     assert!(knows(&app), "{:?}", app.log());
@@ -215,23 +215,23 @@ fn a_front_is_told_until_it_has_asked_and_again_after_that() {
     );
 }
 
-fn every_front_is_told_even_if_it_hangs() {
-    let front = TcpListener::bind("localhost:0").unwrap();
-    let name = format!("localhost:{}", front.local_addr().unwrap().port());
+fn every_proxy_is_told_even_if_it_hangs() {
+    let proxy = TcpListener::bind("localhost:0").unwrap();
+    let name = format!("localhost:{}", proxy.local_addr().unwrap().port());
     let addresses: BTreeSet<SocketAddr> = name.to_socket_addrs().unwrap().collect();
     if addresses.len() < 2 {
         harness::skip("localhost has but one address here");
     }
-    let mine = front.local_addr().unwrap();
+    let mine = proxy.local_addr().unwrap();
     let others = addresses.into_iter().filter(|&address| address != mine);
     let others = others.map(|address| TcpListener::bind(address).unwrap());
-    let fronts: Vec<_> = [front].into_iter().chain(others).collect();
+    let proxies: Vec<_> = [proxy].into_iter().chain(others).collect();
     let app = Solo::start(&[("DRAIN_SECONDS", LONG), ("NGINX_ADDRESS", &name)]);
     app.signal("TERM");
     let mut held = Vec::new();
-    for front in fronts {
-        front.set_nonblocking(true).unwrap();
-        (0..2).for_each(|_| held.push(wait_for(|| front.accept().ok())));
+    for proxy in proxies {
+        proxy.set_nonblocking(true).unwrap();
+        (0..2).for_each(|_| held.push(wait_for(|| proxy.accept().ok())));
     }
 }
 
@@ -249,7 +249,7 @@ fn an_idle_connection_holds_nothing_up() {
 fn without_keep_alive_every_answer_is_the_last() {
     let app = Solo::start(&[("KEEP_ALIVE", "0")]);
     let two = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2);
-    let exchange = wire::exchange(app.address, &two, wire::PATIENCE);
+    let exchange = wire::exchange(app.address, &two, wire::TIMEOUT);
     assert_eq!(exchange.replies.len(), 1, "{exchange:?}");
     assert!(exchange.closed);
 }
@@ -294,7 +294,7 @@ fn up(socket: &Path) -> bool {
     let Ok(mut stream) = UnixStream::connect(socket) else {
         return false;
     };
-    stream.set_read_timeout(Some(wire::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(wire::TIMEOUT)).unwrap();
     let mut answer = String::new();
     stream.write_all(b"GET /up HTTP/1.0\r\n\r\n").unwrap();
     let _ = stream.read_to_string(&mut answer);
@@ -340,7 +340,7 @@ fn a_stale_unix_socket_is_taken_over() {
     assert!(!socket.exists());
 }
 
-/// The app refuses to start, in one line that says why and what to do.
+/// Asserts that the app refuses to start, with a line that has the cause and the remedy.
 fn assert_cannot_listen(mut command: Command, says: &[&str]) {
     let Outcome {
         code, stderr: said, ..
@@ -399,9 +399,9 @@ harness::trials![
     @timed the_listener_stays_while_requests_come,
     probes_do_not_keep_the_listener,
     @timed a_client_that_never_stops_is_refused_in_time,
-    a_front_that_cannot_be_told_is_named,
-    @timed a_front_is_told_until_it_has_asked_and_again_after_that,
-    every_front_is_told_even_if_it_hangs,
+    a_proxy_that_cannot_be_told_is_named,
+    @timed a_proxy_is_told_until_it_has_probed_and_again_after_that,
+    every_proxy_is_told_even_if_it_hangs,
     an_idle_connection_holds_nothing_up,
     without_keep_alive_every_answer_is_the_last,
     a_request_without_end_is_cut_off,

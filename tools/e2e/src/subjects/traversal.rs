@@ -1,4 +1,4 @@
-//! No target gives anything but a file of the site, by its name: `cases/traversal.txt`, asked in each mode.
+//! A target returns only files of the site, by name: `cases/traversal.txt`, in each mode.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use harness::{
     root, text, wire,
 };
 
-/// Stands in every file that nobody may have.
+/// The text of every file that must not be served.
 const CANARY: &str = "CANARY";
 
 pub fn batches() -> Vec<Batch> {
@@ -66,7 +66,7 @@ fn check(
     let reply = wire::ask(modes.address(mode), [b"GET ", target, head].concat());
     let body = reply.text();
     if body.contains(CANARY) || body.contains("root:") || body.contains("PATH=") {
-        return Err(format!("a file that nobody may have: {reply:?}").into());
+        return Err(format!("a file that must not be served: {reply:?}").into());
     }
     if reply.header("x-injected").is_some() {
         return Err("the target has become a header".into());
@@ -82,7 +82,7 @@ fn check(
     }
 }
 
-/// The project's site, with files in it, beside it and above it that nobody may have.
+/// The project's site, with files in it, beside it and above it that must not be served.
 fn make_site(home: &Path) -> PathBuf {
     // Where the folder's own path has a link in it, that is the user's choice.
     let site = home.canonicalize().unwrap().join("site");

@@ -1,4 +1,4 @@
-//! Nothing is lost, whatever the operator does: each scenario does one thing to a stack, again and again, under a load
+//! No operation loses a request: each scenario does one thing to a stack, again and again, under a load
 //! that notices one lost request.
 //!
 //! Usually a scenario goes on for some seconds, and all of them ask at least 100,000 requests; with `LOSSLESS=full` they
@@ -27,7 +27,7 @@ use libtest_mimic::Failed;
 /// One thing that happens to a stack.
 struct Scenario {
     event: &'static str,
-    /// Does it, and returns what became of the requests.
+    /// Runs it, and returns the outcome of the requests.
     run: fn() -> Vec<Report>,
 }
 
@@ -166,7 +166,7 @@ pub fn batches() -> Vec<Batch> {
         };
         match &missing {
             Some(why) => skip::skipped(scenario.event, why.clone()),
-            // Scaling is judged by time too: by how soon replicas are there, and gone.
+            // Scaling is judged by time too: by how soon replicas start and end.
             None if scenario.event.starts_with("scale ") => {
                 skip::timed_trial(scenario.event, TOLERANCE, trial)
             }
@@ -308,7 +308,7 @@ impl Versions {
         }
     }
 
-    /// Each version in its turn by `way`, which is given a rollout that is ready to run; and what became of the requests.
+    /// Rolls out each version by `way`, whose argument is a prepared rollout. Returns the outcome of the requests.
     fn follow(
         &self,
         from: From,
@@ -378,7 +378,7 @@ fn killed_rollouts() -> Vec<Report> {
         let mut command = rollout();
         command.process_group(0).stderr(Stdio::piped());
         let mut first = command.spawn().unwrap();
-        // Open to the end: who can't say what it does any more would end by that.
+        // Open to the end: a write to a closed pipe would end it.
         let mut lines = BufReader::new(first.stderr.take().unwrap()).lines();
         let last = lines.by_ref().take(fastrand::usize(1..8)).last();
         thread::sleep(Duration::from_millis(fastrand::u64(..2000)));
@@ -396,7 +396,7 @@ fn killed_rollouts() -> Vec<Report> {
     versions.follow(From::Network, &load(), kill)
 }
 
-/// A POST that a replica had when it was killed may have been processed or not: nobody can repeat it, and it is
+/// A POST that a replica had when it was killed may have been processed or not: it can't be repeated, and is
 /// answered with 502. Everything else is saved.
 fn kills() -> Vec<Report> {
     let stack = Counted::start(&[("REPLICAS", "3")]);
