@@ -13,7 +13,13 @@ use harness::{
 /// Checks both forms of a response to be `page`.
 #[track_caller]
 fn assert_refused(address: SocketAddr, request: &str, status: u16, page: Page) {
-    assert_error_page(address, request, status, (page.html(), page.text()), &SECURITY);
+    assert_error_page(
+        address,
+        request,
+        status,
+        (page.html(), page.text()),
+        &SECURITY,
+    );
 }
 
 fn page(status: u16) -> Page {
