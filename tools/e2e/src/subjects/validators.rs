@@ -55,7 +55,9 @@ fn nginx_accepts_what_the_app_accepts() {
             assert_eq!(code, Some(78), "{variable}: {stderr}");
             assert!(stderr.contains(&format!("{name}={value}: ")), "{stderr}");
         } else {
-            assert_eq!(code, Some(0), "{variable}: {stderr}");
+            // nginx also tries to bind; the container has no [::1].
+            let parses = code == Some(0) || stderr.contains(" syntax is ok\n");
+            assert!(parses, "{variable}: {stderr}");
         }
     }
     assert!(works(&["inspect", &container.name]), "it was there");
