@@ -4,7 +4,7 @@
 //! 2. [`references`] finds the URLs in each file, and [`links`] those that name a file under `assets/`.
 //! 3. [`fingerprint`] names these files by their content, and [`rewrite`] puts the new names into all files.
 //! 4. [`previous`] adds the previous version's assets, for pages that were loaded from it.
-//! 5. [`compress`] adds compressed copies, and [`write`] writes everything.
+//! 5. [`compress`] adds compressed copies, and [`mod@write`] writes everything.
 
 mod compress;
 mod files;
