@@ -81,7 +81,7 @@ fn requests_are_answered_while_the_log_is_not_read() {
 
 fn nothing_is_lost_while_there_is_room_in_memory() {
     let (reader, writer) = pipe().unwrap();
-    // As nginx/relay.pl leaves what it shares with the app in the bundle.
+    // Non-blocking, as another process that shares standard error may set it.
     fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
     let (mut app, address) = app(writer);
     // Ten times the pipe's capacity.

@@ -129,7 +129,7 @@ const SCENARIOS: &[Scenario] = &[
                 "--env",
                 "ALLOWED_HOSTS=localhost,example.com",
                 "nginx",
-                "/etc/nginx/entrypoint.sh",
+                "/app",
                 "nginx",
                 "-s",
                 "reload",
