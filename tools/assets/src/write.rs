@@ -1,4 +1,4 @@
-//! Writes the files reproducibly: the same content gets the same mode and time, whoever builds it.
+//! Writes the files reproducibly: the same content gets the same mode and time on every machine.
 
 use std::{
     fs::{self, File, Permissions},

@@ -1,4 +1,4 @@
-//! The written files: equal for equal content, whoever builds them.
+//! The written files: equal for equal content, on every machine.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
