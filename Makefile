@@ -1,6 +1,6 @@
 # The targets are one-liners; what they do is in scripts. Plain `make` lists them.
 
-E2E := deploy/local/cargo.sh run --quiet --locked --manifest-path tools/Cargo.toml -p e2e --bin
+E2E := tools/e2e/cargo.sh run --quiet -p e2e --bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down clean logs rollout rollback check push test prove prove-table lossless mutants screenshot bench bench-check

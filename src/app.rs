@@ -8,7 +8,7 @@ pub mod settings;
 
 use std::time::Duration;
 
-use actix_web::App;
+use actix_web::{App, web::ServiceConfig};
 use berth::{
     middleware::{
         access_log::AccessLog, body_limit::BodyLimit, client_ip::ClientIp,
@@ -23,11 +23,20 @@ use berth::{
 
 use crate::settings::Settings;
 
-/// Binds the address.
+/// Adds the routes of every part of the service.
+pub fn routes(app: &mut ServiceConfig) {
+    app.configure(routes::time::routes);
+}
+
+/// Binds the address, for a service with these `routes`.
 ///
 /// # Errors
 /// If it can't be bound.
-pub fn build(settings: Settings, access_log: Option<AccessLog>) -> Result<Server, BindError> {
+pub fn build(
+    settings: Settings,
+    access_log: Option<AccessLog>,
+    routes: fn(&mut ServiceConfig),
+) -> Result<Server, BindError> {
     let keep_alive = Duration::from(settings.keep_alive);
     let client_timeout = settings.client_timeout.seconds();
     let drain = Drain::default();
@@ -60,7 +69,7 @@ pub fn build(settings: Settings, access_log: Option<AccessLog>) -> Result<Server
         static_prefix: settings.static_prefix.as_str().to_owned(),
         // 503 for requests beyond the limit.
         concurrency_limit: ConcurrencyLimit::new(settings.max_requests.count()),
-        // Then the routes below. An error's details are logged and not sent; an empty body of an error is filled.
+        // Then the routes. An error's details are logged and not sent; an empty body of an error is filled.
     };
     let options = Options {
         bind: settings.bind,
@@ -77,7 +86,7 @@ pub fn build(settings: Settings, access_log: Option<AccessLog>) -> Result<Server
     // Runs once in each worker.
     Server::bind(options, drain, move || {
         App::new()
-            .configure(routes::time::routes)
+            .configure(routes)
             .service(fallback::catch_all())
             .wrap(layers.clone())
     })

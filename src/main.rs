@@ -14,7 +14,7 @@ use berth::{
     apache,
     log::start::Log,
     middleware::access_log::AccessLog,
-    nginx::{config, error_page_files, exec, log_relay, supervisor},
+    nginx::{error_page_files, exec, log_relay, supervisor},
     process::{probe, sched_batch, startup_checks},
     settings::{
         reader::{EX_CONFIG, Warning},
@@ -119,7 +119,7 @@ async fn serve() -> Result<(), ExitError> {
         log::warn!("the static file {file} can't be reached: a health path has the same name");
     }
     let workers = usize::from(settings.web_concurrency.clone());
-    let server = app::build(settings, AccessLog::new(&log))
+    let server = app::build(settings, AccessLog::new(&log), app::routes)
         .map_err(|error| ExitError(1, error.to_string()))?;
     log::info!(
         "listening on {} (worker threads: {workers})",
@@ -131,44 +131,16 @@ async fn serve() -> Result<(), ExitError> {
         .map_err(|error| ExitError(1, format!("the server failed: {error}")))
 }
 
-/// What nginx needs of the settings.
-fn nginx_options(settings: Settings, app: Option<Address>) -> config::Options {
-    config::Options {
-        bind: settings.bind,
-        app,
-        allowed_hosts: settings.allowed_hosts,
-        trusted_proxies: settings.trusted_proxies,
-        client_header: settings.client_header.to_string(),
-        request_id_header: settings.request_id_header.0.map(|it| it.to_string()),
-        static_prefix: settings.static_prefix.as_str().to_owned(),
-        keep_alive: settings.keep_alive.into(),
-        client_timeout: settings.client_timeout.seconds(),
-        drain_time: settings.drain_seconds.into(),
-        max_body: settings.max_body.bytes(),
-        max_requests: settings.max_requests.count(),
-        maintenance: settings.maintenance.0,
-    }
-}
-
 /// Returns only if nginx can't be started.
 fn nginx(arguments: &[&str]) -> Result<(), ExitError> {
-    let options = nginx_options(settings()?, None);
+    let options = settings()?.into_nginx_options(None);
     let error = exec::exec(&options, arguments);
     Err(ExitError(error.code(), error.to_string()))
 }
 
 /// Returns only if httpd can't be started.
 fn apache(arguments: &[&str]) -> Result<(), ExitError> {
-    let settings = settings()?;
-    let options = apache::Options {
-        bind: settings.bind,
-        trusted_proxies: settings.trusted_proxies,
-        client_header: settings.client_header.to_string(),
-        request_id_header: settings.request_id_header.0.map(|it| it.to_string()),
-        keep_alive: settings.keep_alive.into(),
-        client_timeout: settings.client_timeout.seconds(),
-        max_body: settings.max_body.bytes(),
-    };
+    let options = settings()?.into_nginx_options(None);
     let error = apache::exec(&options, arguments);
     Err(ExitError(error.code(), error.to_string()))
 }
@@ -179,7 +151,7 @@ async fn bundle() -> Result<(), ExitError> {
     let _log = log(&settings)?;
     let options = supervisor::Options {
         shutdown_time: settings.shutdown_seconds.into(),
-        nginx: nginx_options(settings, supervisor::SOCKET.parse().ok()),
+        nginx: settings.into_nginx_options(supervisor::SOCKET.parse().ok()),
     };
     let ended = supervisor::run(&options).await;
     ended.map_err(|failure| ExitError(failure.code(), failure.to_string()))

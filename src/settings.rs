@@ -3,6 +3,7 @@
 
 use berth::{
     http::{forwarded::TrustedProxies, host::AllowedHosts},
+    nginx::config,
     settings::{
         reader::Sources,
         relations::trust_unix_peers,
@@ -68,5 +69,25 @@ impl Settings {
         sources.allow_platform_hosts(&mut self.allowed_hosts);
         sources.keep_alive_beyond_nginx(self.keep_alive, &self.nginx_address);
         trust_unix_peers(&self.bind, &mut self.trusted_proxies);
+    }
+
+    /// What nginx, or Apache, needs of them. In the bundle, `app` is the address of the app.
+    #[must_use]
+    pub fn into_nginx_options(self, app: Option<Address>) -> config::Options {
+        config::Options {
+            bind: self.bind,
+            app,
+            allowed_hosts: self.allowed_hosts,
+            trusted_proxies: self.trusted_proxies,
+            client_header: self.client_header.to_string(),
+            request_id_header: self.request_id_header.0.map(|it| it.to_string()),
+            static_prefix: self.static_prefix.as_str().to_owned(),
+            keep_alive: self.keep_alive.into(),
+            client_timeout: self.client_timeout.seconds(),
+            drain_time: self.drain_seconds.into(),
+            max_body: self.max_body.bytes(),
+            max_requests: self.max_requests.count(),
+            maintenance: self.maintenance.0,
+        }
     }
 }

@@ -33,18 +33,30 @@ yours() {
     return $status
 }
 
+# The images are built beside the first steps, which need none: a build waits for the network, too. Their names are these,
+# whatever .env says.
+building=
+if docker version >/dev/null 2>&1; then
+    set -m # a process group of its own, which ends with this script
+    env COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE= FRONT_IMAGE= deploy/local/images.sh >"$logs/building.log" 2>&1 </dev/null &
+    set +m
+    building=$!
+    trap 'kill -- "-$building" 2>/dev/null || true' EXIT
+fi
+# Shows the progress of the build, and waits for it.
+built() {
+    tail --lines=+1 --follow --pid="$building" "$logs/building.log" >&2
+    wait "$building"
+}
+
 check format "the code has the format of rustfmt" cargo fmt --all --check -- --color never
 check clippy "clippy has no warning" cargo clippy --locked --workspace --all-targets -- --deny warnings
 tests library "the library that the service stands on works" cargo_test --workspace --exclude app
 tests yours "your tests pass" yours
 
 images=yes
-if ! docker version >/dev/null 2>&1; then
-    skip images "no Docker engine answers"
-# The tests run images of these names, whatever .env says.
-elif ! show images env COMPOSE_DISABLE_ENV_FILE=1 APP_IMAGE= FRONT_IMAGE= deploy/local/images.sh; then
-    images=
-fi
+if [[ ! $building ]]; then skip images "no Docker engine answers"
+elif ! show images built; then images=; fi
 if [[ $images ]]; then
     tests service "the service answers as its table says" app service::
     tests scaling "scaling loses no request" app scaling::

@@ -9,7 +9,7 @@
 #   summary                      prints the result of all steps; fails if one failed
 
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=99
-passed=0 failed=0 skipped=0 proofs=() gaps=() began=$SECONDS
+passed=0 failed=0 skipped=0 proofs=() gaps=() faults=() began=$SECONDS
 mkdir -p "${logs:?}" && rm -f "$logs"/*
 
 # result NAME SECONDS STATUS [LOG]: prints the line of a step, and notes its seconds.
@@ -28,8 +28,21 @@ run() {
     local progress_title=$1
     with_progress "$log" "${@:2}" || status=$?
     result "$1" $((SECONDS - start)) $status "$log"
-    ((status == 0)) || sed 's/.*\r//' "$log" | tail -n 25 | sed 's/^/    | /'
+    ((status == 0)) || failure "$1" "$log"
     return $status
+}
+
+# failure NAME LOG: shows the end of a step's output, and notes the tests that failed, or the step if it names none.
+failure() {
+    local line found=
+    sed 's/.*\r//' "$2" | tail -n 25 | sed 's/^/    | /'
+    # Test programs list them, indented, below the last "failures:".
+    while read -r line; do
+        faults+=("$1: $line")
+        found=yes
+    done < <(awk '/^failures:$/ { list = ""; on = 1; next } on && /^    [^ ]/ { list = list $0 "\n" }
+        /^test result/ { printf "%s", list; list = ""; on = 0 }' "$2" | head -n 20)
+    [[ $found ]] || faults+=("$1 ($2)")
 }
 
 prepare() { run "$@" || { failed=$((failed + 1)); return 1; }; }
@@ -38,7 +51,7 @@ show() {
     local start=$SECONDS status=0
     "${@:2}" </dev/null || status=$?
     result "$1" $((SECONDS - start)) $status
-    ((status == 0)) || failed=$((failed + 1))
+    ((status == 0)) || { failed=$((failed + 1)); faults+=("$1"); }
     return $status
 }
 
@@ -82,6 +95,7 @@ summary() {
     echo
     for line in "${proofs[@]}"; do echo "proved:  $line"; done
     for line in "${gaps[@]}"; do echo "skipped: $line"; done
+    for line in "${faults[@]}"; do echo "failed:  $line"; done
     echo "took:    $((SECONDS - began)) s"
     echo "$passed passed, $failed failed, $skipped skipped"
     ((failed == 0))

@@ -15,10 +15,10 @@ if [[ ${1-} == --table ]]; then
 fi
 
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # as cargo.sh has it
-e2e=${CARGO_TARGET_DIR:-tools/target}/debug/e2e
-programs() { deploy/local/cargo.sh build --locked && cargo build --locked --manifest-path tools/Cargo.toml --package e2e; }
+programs() { deploy/local/cargo.sh build --locked && tools/e2e/cargo.sh build --package e2e --package fixture --package loadgen --bins --examples; }
+e2e() { "tools/target/$(rustc -vV | sed -n 's/^host: //p')/debug/e2e" "$@"; }
 # What stands behind the empty line: a subject and the number of its cases.
-subjects() { "$e2e" --list | awk '/^$/ { on = 1 } on && $2 ~ /^[0-9]+$/ { print $1 }'; }
+subjects() { e2e --list | awk '/^$/ { on = 1 } on && $2 ~ /^[0-9]+$/ { print $1 }'; }
 if [[ ${1-} == --list ]]; then
     programs >&2
     tools/lint.sh --list && echo tools-tests && subjects
@@ -35,7 +35,7 @@ any_wanted() { local name; for name in "$@"; do ! wanted "$name" || return 0; do
 # subject NAME: runs one subject of e2e; every case counts.
 subject() {
     local status=0 counts line good bad left
-    run "$1" timeout --foreground 30m "$e2e" --only "$1" || status=$?
+    run "$1" e2e --only "$1" || status=$?
     counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$logs/$1.log" | tail -n 1)
     # A program that crashed reports no case.
     read -r good bad left <<<"${counts:-0 0 0}"
@@ -81,7 +81,7 @@ for name in "${lints[@]}"; do
     elif [[ $needs == *images* && ! $images ]]; then skip "$name" "the images could not be built"
     else check "$name" "the check $name finds nothing" tools/lint.sh "$name"; fi
 done
-! wanted tools-tests || tests tools-tests "Berth's tools work" cargo test --locked --no-fail-fast --manifest-path tools/Cargo.toml --workspace
+! wanted tools-tests || tests tools-tests "Berth's tools work" tools/e2e/cargo.sh test --no-fail-fast --workspace
 for name in "${all[@]}"; do
     wanted "$name" || continue
     if [[ $images ]]; then subject "$name"; else skip "$name" "the images could not be built"; fi

@@ -19,11 +19,7 @@ use std::{
 
 use rustix::process::{Signal, getppid, kill_process};
 
-use crate::{
-    http::forwarded::TrustedProxies,
-    nginx::config::{self, FOLDER, has_ipv6},
-    settings::values::Address,
-};
+use crate::nginx::config::{self, FOLDER, Options, has_ipv6};
 
 /// The command of the binary that watches the replicas.
 pub const WATCH_COMMAND: &str = "watch-replicas";
@@ -37,25 +33,6 @@ const ONE_SHOT: [&str; 9] = ["-k", "-t", "-S", "-M", "-v", "-V", "-l", "-L", "-h
 const REPLICAS: (&str, u16) = ("app", 8080);
 const REPLICAS_CONF: &str = "replicas.conf";
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-
-/// The values that httpd needs.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where httpd listens: a TCP address.
-    pub bind: Address,
-    /// Proxies whose forwarding headers count.
-    pub trusted_proxies: TrustedProxies,
-    /// The header in which a trusted proxy names the client's address.
-    pub client_header: String,
-    /// The header in which a trusted proxy gives the request's id.
-    pub request_id_header: Option<String>,
-    /// How long an idle connection is kept; zero keeps none.
-    pub keep_alive: Duration,
-    /// How long a client may take for a head, and for each further part of a body or of a response.
-    pub client_timeout: Duration,
-    /// Bytes that the body of a request may have.
-    pub max_body: u64,
-}
 
 /// Why httpd does not run.
 #[derive(Debug)]
@@ -229,18 +206,7 @@ pub fn watch_replicas() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn defaults() -> Options {
-        Options {
-            bind: "[::]:8080".parse().unwrap(),
-            trusted_proxies: TrustedProxies::default(),
-            client_header: "X-Forwarded-For".to_owned(),
-            request_id_header: Some("X-Request-Id".to_owned()),
-            keep_alive: Duration::from_secs(100),
-            client_timeout: Duration::from_secs(10),
-            max_body: 10 << 20,
-        }
-    }
+    use crate::nginx::config::tests::defaults;
 
     fn rendered(options: &Options, has_ipv6: bool) -> String {
         let files = render(options, has_ipv6).unwrap();

@@ -8,23 +8,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
     fmt::{self, Display},
     fs,
     io::{BufRead, BufReader, Read},
     ops::Deref,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{ChildStdout, Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
 use tempfile::TempDir;
 
+use crate::programs::program;
 use harness::{
     Stack,
     container::nginx_image,
@@ -38,53 +35,10 @@ pub use loadgen::{
     outcome::{Answered, Loss, Outcome},
 };
 
-/// The programs that run in containers.
-const PROGRAMS: [&str; 3] = ["counting", "loadgen", "stub_replica"];
 /// The number of losses that a report lists.
 const SHOWN: usize = 20;
 /// The range of numbers of one load. No two loads request the same number.
 const BLOCK: u64 = 1_000_000_000;
-
-/// Returns the programs that run in containers, built on first use. They are static, so that they run in an empty image.
-pub fn program(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let cargo = env::var("CARGO").unwrap_or("cargo".into());
-        let version = run(Command::new(&cargo).arg("-vV"));
-        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-        let host = host.expect("cargo names its host").to_owned();
-        let target = root().join("target/static");
-        for (package, options) in [
-            ("loadgen", &[][..]),
-            (
-                "e2e",
-                &[
-                    "--no-default-features",
-                    "--bin=counting",
-                    "--bin=stub_replica",
-                ],
-            ),
-        ] {
-            run(Command::new(&cargo)
-                .args(["build", "--locked", "--manifest-path", "tools/Cargo.toml"])
-                .args(["--package", package])
-                .args(options)
-                .args(["--profile", "load", "--target", &host])
-                .arg("--target-dir")
-                .arg(&target)
-                .current_dir(root())
-                .env("RUSTFLAGS", "-C target-feature=+crt-static"));
-        }
-        // Without cargo's own files: the images are made from this folder.
-        let (built, folder) = (target.join(host).join("load"), target.join("programs"));
-        fs::create_dir_all(&folder).expect("target/ can be written to");
-        for name in PROGRAMS {
-            fs::copy(built.join(name), folder.join(name)).expect("cargo has built it");
-        }
-        folder
-    });
-    folder.join(name)
-}
 
 /// The id of an image with one of the programs. An id, not a name: another checkout's tests make images as well.
 pub fn image(name: &str, version: &str) -> String {

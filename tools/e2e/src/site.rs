@@ -6,7 +6,8 @@ use std::{
     sync::OnceLock,
 };
 
-use harness::{root, stack::run};
+use crate::programs::built;
+use harness::stack::run;
 
 /// Builds the site from the files in `static_dir`; `out` is a new or empty folder, which gets `site`, `site.br`, and
 /// `site.gzip`.
@@ -17,12 +18,5 @@ pub fn build(static_dir: &Path, out: &Path) {
 /// Returns the path of the tool. Cargo's lock makes concurrent tests build it once.
 fn tool() -> &'static Path {
     static TOOL: OnceLock<PathBuf> = OnceLock::new();
-    TOOL.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--release", "--locked", "--package", "assets"]);
-        build.args(["--manifest-path", "tools/Cargo.toml"]);
-        build.args(["--target-dir", "tools/target"]);
-        run(build.current_dir(root()));
-        root().join("tools/target/release/assets")
-    })
+    TOOL.get_or_init(|| built("assets", &["--package", "assets"]))
 }

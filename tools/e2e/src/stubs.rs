@@ -66,7 +66,7 @@ struct Said {
     told: usize,
 }
 
-/// A replica, see src/bin/stub_replica.rs; removed on drop.
+/// A replica, see tools/fixture/src/bin/stub_replica.rs; removed on drop.
 pub struct StubReplica {
     /// Its address.
     pub address: String,

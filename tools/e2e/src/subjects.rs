@@ -41,12 +41,15 @@ mod traversal;
 mod validators;
 mod zero_downtime;
 
-/// A subject with independent cases.
+/// A subject with independent cases, on one thread for each processor or, where they mostly wait, on more.
 macro_rules! of {
     ($name:ident) => {
+        of!($name, 0)
+    };
+    ($name:ident, $threads:literal) => {
         Subject {
             name: stringify!($name),
-            threads: 0,
+            threads: $threads,
             batches: || vec![Batch::of($name::trials())],
         }
     };
@@ -98,9 +101,9 @@ pub const SUBJECTS: &[Subject] = &[
     of!(builds),
     of!(push),
     of!(kamal),
-    of!(rollout),
+    of!(rollout, 3),
     batches_of!(browser, 2),
     of!(plain_nginx_baseline),
-    batches_of!(failures, 1),
+    batches_of!(failures, 2),
     batches_of!(zero_downtime, 1),
 ];

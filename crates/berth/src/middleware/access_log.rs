@@ -3,7 +3,7 @@
 //! The id goes back to the client as `X-Request-Id`. Access lines outnumber all others, so they reach the [`Queue`]
 //! directly: env_logger would ask for a record's fields one by one.
 
-use std::{array, net::IpAddr, time::Instant};
+use std::{array, net::IpAddr, sync::LazyLock, time::Instant};
 
 use actix_web::{
     dev::ServiceRequest,
@@ -59,9 +59,10 @@ impl RequestId {
     }
 
     fn random() -> Self {
-        let random = fastrand::u128(..);
-        let digits: [u8; 32] =
-            array::from_fn(|at| b"0123456789abcdef"[(random >> (4 * at)) as usize % 16]);
+        let random = fastrand::u128(..).to_le_bytes();
+        let digits: [u8; 32] = array::from_fn(|at| {
+            b"0123456789abcdef"[usize::from(random[at / 2] >> (4 * (at % 2)) & 15)]
+        });
         let digits = Bytes::copy_from_slice(&digits);
         Self(HeaderValue::from_maybe_shared(digits).expect("hexadecimal digits"))
     }
@@ -77,10 +78,9 @@ impl RequestId {
     }
 }
 
-/// The value of `X-Served-By`.
-pub fn served_by() -> HeaderValue {
-    HeaderValue::from_str(&REPLICA).expect("printable ASCII")
-}
+/// The value of `X-Served-By`: the replica's name.
+pub static SERVED_BY_VALUE: LazyLock<HeaderValue> =
+    LazyLock::new(|| HeaderValue::from_str(&REPLICA).expect("printable ASCII"));
 
 /// Writes the access lines; cheap to clone.
 #[derive(Clone)]

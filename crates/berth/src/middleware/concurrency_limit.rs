@@ -40,27 +40,28 @@ impl ConcurrencyLimit {
     /// except while it waits for its body: a slow client must not take the place of others.
     pub fn acquire(&self, request: &mut ServiceRequest) -> Option<Permit> {
         let number = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        let permit = Permit(Rc::new(Inner {
+        let slot = Slot {
             in_flight: Arc::clone(&self.in_flight),
             active: Cell::new(true),
-        }));
+        };
         if number > self.max {
             return None;
         }
-        let mut body = request.take_payload();
-        if !matches!(body, Payload::None) {
-            let permit = Rc::clone(&permit.0);
-            let read = stream::poll_fn(move |cx| {
-                let polled = body.poll_next_unpin(cx);
-                permit.set_active(polled.is_ready());
-                polled
-            });
-            body = Payload::Stream {
-                payload: Box::pin(read),
-            };
+        if matches!(request.parts().1, Payload::None) {
+            return Some(Permit::Sole(slot));
         }
-        request.set_payload(body);
-        Some(permit)
+        let slot = Rc::new(slot);
+        let of_body = Rc::clone(&slot);
+        let mut body = request.take_payload();
+        let read = stream::poll_fn(move |cx| {
+            let polled = body.poll_next_unpin(cx);
+            of_body.set_active(polled.is_ready());
+            polled
+        });
+        request.set_payload(Payload::Stream {
+            payload: Box::pin(read),
+        });
+        Some(Permit::Shared(slot))
     }
 }
 
@@ -73,21 +74,30 @@ pub fn refuse() -> HttpResponse {
 }
 
 /// One request in flight.
-pub struct Permit(Rc<Inner>);
+pub enum Permit {
+    /// The request has no body.
+    Sole(Slot),
+    /// The request's body has the slot, too.
+    Shared(Rc<Slot>),
+}
 
 impl Permit {
     /// The request is done.
     pub fn release(self) {
-        self.0.set_active(false);
+        match self {
+            Self::Sole(slot) => slot.set_active(false),
+            Self::Shared(slot) => slot.set_active(false),
+        }
     }
 }
 
-struct Inner {
+/// A place among the requests in flight.
+pub struct Slot {
     in_flight: Arc<AtomicUsize>,
     active: Cell<bool>,
 }
 
-impl Inner {
+impl Slot {
     fn set_active(&self, active: bool) {
         match (self.active.replace(active), active) {
             (false, true) => self.in_flight.fetch_add(1, Ordering::Relaxed),
@@ -97,7 +107,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.set_active(false);
     }

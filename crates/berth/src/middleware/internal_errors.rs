@@ -32,23 +32,19 @@ pub fn hide_details(response: ServiceResponse) -> ServiceResponse {
     }
 }
 
-/// Prepares the response to a panic; a panic drops the request, and with it all that the response is made from.
-pub fn prepare(request: &ServiceRequest, scheme: Scheme, id: &RequestId) -> Panicked {
-    Panicked {
-        scheme,
-        id: id.clone(),
-        accept: request.headers().get_all(ACCEPT).cloned().collect(),
-    }
+/// The lines of `Accept`.
+pub fn accept(request: &ServiceRequest) -> Vec<HeaderValue> {
+    request.headers().get_all(ACCEPT).cloned().collect()
 }
 
 /// Waits for the service. A panic becomes an error, whose response is complete.
 pub async fn catch_panic<T>(
     service: impl Future<Output = Result<T, Error>>,
-    panicked: Panicked,
+    panicked: impl FnOnce() -> Panicked,
 ) -> Result<T, Error> {
     match AssertUnwindSafe(service).catch_unwind().await {
         Ok(response) => response,
-        Err(_) => Err(panicked.into()),
+        Err(_) => Err(panicked().into()),
     }
 }
 
@@ -58,6 +54,17 @@ pub struct Panicked {
     scheme: Scheme,
     id: RequestId,
     accept: Vec<HeaderValue>,
+}
+
+impl Panicked {
+    /// The response to a request of this scheme, id and `Accept`.
+    pub fn new(scheme: Scheme, id: &RequestId, accept: Vec<HeaderValue>) -> Self {
+        Self {
+            scheme,
+            id: id.clone(),
+            accept,
+        }
+    }
 }
 
 impl fmt::Display for Panicked {

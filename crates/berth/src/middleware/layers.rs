@@ -21,7 +21,7 @@ use futures_util::future::{LocalBoxFuture, Ready, ready};
 use tokio::task::coop::consume_budget;
 
 use super::{
-    access_log::{AccessLog, Line, RequestId, SERVED_BY, served_by},
+    access_log::{AccessLog, Line, RequestId, SERVED_BY, SERVED_BY_VALUE},
     body_limit::BodyLimit,
     client_ip::ClientIp,
     concurrency_limit::{self, ConcurrencyLimit},
@@ -122,7 +122,8 @@ impl Layers {
             let mut response = result?;
             id.add_to(response.headers_mut());
             if self.served_by {
-                response.headers_mut().insert(SERVED_BY, served_by());
+                let name = SERVED_BY_VALUE.clone();
+                response.headers_mut().insert(SERVED_BY, name);
             }
             (response, line)
         };
@@ -212,8 +213,10 @@ impl Layers {
         let Some(permit) = self.concurrency_limit.acquire(&mut request) else {
             return Ok(request.into_response(concurrency_limit::refuse()));
         };
-        let panicked = internal_errors::prepare(&request, client.scheme, id);
+        // A panic drops the request, so what its response needs of it is kept.
+        let accept = internal_errors::accept(&request);
         let asked = fallback::prepare(&mut request);
+        let panicked = || internal_errors::Panicked::new(client.scheme, id, accept);
         let response = internal_errors::catch_panic(service.call(request), panicked).await;
         permit.release();
         let response = fallback::complete(response?.map_into_boxed_body(), &asked);

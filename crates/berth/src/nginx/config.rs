@@ -311,7 +311,7 @@ pub fn fail_timeout(drain_time: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn machine() -> Machine {
@@ -324,7 +324,8 @@ mod tests {
         }
     }
 
-    fn defaults() -> Options {
+    /// Apache's tests begin with them, too.
+    pub fn defaults() -> Options {
         Options {
             bind: "[::]:8080".parse().unwrap(),
             app: None,

@@ -21,7 +21,11 @@ use super::{
 };
 use crate::{
     log::pending,
-    middleware::{connection_close, drain::Drain, idle_timeout},
+    middleware::{
+        connection_close,
+        drain::Drain,
+        idle_timeout::{self, Limits},
+    },
     settings::values::Address,
 };
 
@@ -86,16 +90,20 @@ impl Server {
         };
         let signals = StopSignals::listen().map_err(refused)?;
         let duplicates = raise_open_files(max_connections);
-        let watched = duplicates.div_ceil(workers);
-        let idle_limit = keep_alive + client_timeout;
+        let limits = Limits {
+            first_head: client_timeout,
+            idle: keep_alive + client_timeout,
+            connections: duplicates.div_ceil(workers),
+        };
         let server = HttpServer::new(app)
             .on_connect(move |stream, connection| {
                 connection_close::connected(connection);
-                idle_timeout::connected(stream, connection, idle_limit, watched);
+                idle_timeout::connected(stream, connection, limits);
             })
             .workers(workers)
             .max_connections(max_connections.div_ceil(workers))
-            .client_request_timeout(client_timeout)
+            // `idle_timeout` is first; this is for connections that it does not watch.
+            .client_request_timeout(limits.idle)
             .keep_alive(match keep_alive {
                 Duration::ZERO => KeepAlive::Disabled,
                 time => KeepAlive::Timeout(time),

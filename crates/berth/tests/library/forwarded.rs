@@ -208,7 +208,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_stranger_is_never_believed(peer: IpAddr, header: Vec<u8>) {
+    fn headers_of_an_untrusted_peer_never_count(peer: IpAddr, header: Vec<u8>) {
         let seen = TrustedProxies::default().client(
             Some(peer),
             [b"203.0.113.9", &header[..]].into_iter(),

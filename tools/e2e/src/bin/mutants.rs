@@ -100,8 +100,8 @@ fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
 /// Builds the app and the proofs, and runs the mutant's cases.
 fn cargo_test(tree: &Path, test: &str, image: Option<&Image>) -> Output {
     let (subject, name) = test.split_once(' ').unwrap_or((test, ""));
-    let cargo = |arguments: &[&str]| {
-        let mut cargo = Command::new(env::var("CARGO").unwrap_or("cargo".into()));
+    let cargo = |script: &str, arguments: &[&str]| {
+        let mut cargo = Command::new(tree.join(script));
         cargo
             .args(arguments)
             .current_dir(tree)
@@ -110,20 +110,26 @@ fn cargo_test(tree: &Path, test: &str, image: Option<&Image>) -> Output {
             .stdin(Stdio::null());
         cargo
     };
-    let built = cargo(&["build", "--locked"]).output().expect("cargo runs");
+    let built = cargo("deploy/local/cargo.sh", &["build", "--locked"])
+        .output()
+        .expect("cargo runs");
     if !built.status.success() {
         return built;
     }
-    let mut prove = cargo(&[
-        "run",
-        "--locked",
-        "--manifest-path=tools/Cargo.toml",
+    // e2e, and what it starts.
+    let script = "tools/e2e/cargo.sh";
+    let programs = [
+        "build",
         "--package=e2e",
-        "--",
-        "--only",
-        subject,
-        name,
-    ]);
+        "--package=fixture",
+        "--package=loadgen",
+    ];
+    let built = cargo(script, &programs).output().expect("cargo runs");
+    if !built.status.success() {
+        return built;
+    }
+    let run = ["run", "--package=e2e", "--", "--only", subject, name];
+    let mut prove = cargo(script, &run);
     if let Some(image) = image {
         prove.env(image.variable, &image.id);
     }

@@ -80,7 +80,7 @@ fn without_replicas_there_is_a_page_that_says_so() {
     wait_for(|| (get(stack.address, "/", "localhost").status == 200).then_some(()));
 }
 
-fn untrusted_clients_are_not_believed_and_learn_nothing() {
+fn headers_of_untrusted_clients_are_ignored_and_no_version_is_shown() {
     let stack = start(&[("LOG_FORMAT", "json")]);
     let forged = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nForwarded: for=203.0.113.9\r\n\
          X-Request-Id: chosen\r\n";
@@ -117,7 +117,7 @@ fn untrusted_clients_are_not_believed_and_learn_nothing() {
     }
 }
 
-fn it_believes_the_proxies_that_it_is_told_to() {
+fn headers_of_trusted_proxies_count() {
     let stack = start(&[
         ("TRUSTED_PROXIES", "0.0.0.0/0,::/0"),
         ("LOG_FORMAT", "json"),
@@ -163,7 +163,7 @@ fn the_proxy_may_pass_on_the_id_that_a_client_chose() {
     assert_ne!(id, "chosen");
 }
 
-fn it_stops_when_it_is_told_to_and_ends_with_0() {
+fn it_stops_on_a_signal_and_exits_with_0() {
     let stack = start(&[]);
     let apache = stack.containers("apache").remove(0);
     let slow = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
@@ -173,7 +173,7 @@ fn it_stops_when_it_is_told_to_and_ends_with_0() {
     assert_eq!(state.trim(), "0");
 }
 
-fn a_mistake_in_the_environment_is_told_at_the_start() {
+fn an_invalid_setting_is_reported_at_start() {
     let run = [
         "run",
         "--rm",
@@ -233,12 +233,12 @@ fn a_kill() {
 harness::trials![
     replicas_that_come_are_found_and_those_that_die_are_left_out,
     without_replicas_there_is_a_page_that_says_so,
-    untrusted_clients_are_not_believed_and_learn_nothing,
-    it_believes_the_proxies_that_it_is_told_to,
+    headers_of_untrusted_clients_are_ignored_and_no_version_is_shown,
+    headers_of_trusted_proxies_count,
     the_proxy_may_have_headers_of_its_own,
     the_proxy_may_pass_on_the_id_that_a_client_chose,
-    it_stops_when_it_is_told_to_and_ends_with_0,
-    a_mistake_in_the_environment_is_told_at_the_start,
+    it_stops_on_a_signal_and_exits_with_0,
+    an_invalid_setting_is_reported_at_start,
     @timed scaling,
     @timed a_kill,
 ];

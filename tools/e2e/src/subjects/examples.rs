@@ -2,7 +2,6 @@
 //! says of the service alone.
 
 use std::{
-    env,
     net::SocketAddr,
     process::Command,
     sync::{Arc, OnceLock},
@@ -11,13 +10,12 @@ use std::{
 
 use libtest_mimic::Failed;
 
-use crate::run::Batch;
+use crate::{programs::built, run::Batch};
 use harness::{
     Solo,
     contract::{self, Question},
-    root, skip,
+    skip,
     solo::FREE,
-    stack::run,
     wire::exchange,
 };
 
@@ -74,13 +72,10 @@ fn is_asked(group: &str, question: &Question) -> bool {
 
 /// One of tools/e2e/examples/, built if it has to be.
 fn example(name: &str) -> Solo {
-    let cargo = env::var("CARGO").unwrap_or("cargo".into());
-    run(Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--package", "e2e"])
-        .args(["--example", name, "--manifest-path", "tools/Cargo.toml"])
-        .args(["--target-dir", "tools/target"])
-        .current_dir(root()));
-    let program = root().join("tools/target/debug/examples").join(name);
+    let program = built(
+        &format!("examples/{name}"),
+        &["--package=e2e", "--example", name],
+    );
     Solo::run(
         Command::new(program)
             .env_clear()

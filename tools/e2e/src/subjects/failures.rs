@@ -155,7 +155,7 @@ fn is_full() -> bool {
 
 /// How long a failure lasts.
 fn lasts() -> Duration {
-    Duration::from_secs(if is_full() { 60 } else { 15 })
+    Duration::from_secs(if is_full() { 60 } else { 10 })
 }
 
 fn load() -> Options {

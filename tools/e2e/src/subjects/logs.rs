@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::Command};
 
-use crate::load::{counting_folder, program};
+use crate::{load::counting_folder, programs::program};
 use harness::{
     Solo, Stack,
     solo::{FREE, wait_for},
@@ -335,7 +335,7 @@ fn through_nginx_both_logs_tell_one_story() {
     assert!(nginx.len() > HOSTILE.len(), "{} lines", nginx.len());
 }
 
-fn a_proxy_in_front_of_nginx_is_believed_if_it_is_trusted() {
+fn headers_of_a_trusted_proxy_in_front_of_nginx_count() {
     let stack = Stack::start(&[
         ("LOG_FORMAT", "json"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"),
@@ -368,5 +368,5 @@ harness::trials![
     a_trusted_peer_may_use_headers_of_its_own,
     a_trusted_peer_may_give_no_id_and_pass_on_a_clients,
     through_nginx_both_logs_tell_one_story,
-    a_proxy_in_front_of_nginx_is_believed_if_it_is_trusted,
+    headers_of_a_trusted_proxy_in_front_of_nginx_count,
 ];

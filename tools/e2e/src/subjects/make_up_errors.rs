@@ -589,7 +589,7 @@ fn plain_make_lists_the_targets() {
     }
 }
 
-fn every_script_tells_its_usage() {
+fn every_script_prints_its_usage() {
     let machine = Machine::new();
     for script in [
         "preflight.sh",
@@ -630,5 +630,5 @@ harness::trials![
     plugins_are_fetched_where_they_are_missing,
     a_stand_in_is_made_and_trusts_what_this_machine_trusts,
     plain_make_lists_the_targets,
-    every_script_tells_its_usage,
+    every_script_prints_its_usage,
 ];

@@ -77,7 +77,7 @@ fn told(address: SocketAddr, request: &str) -> (wire::Reply, BTreeMap<String, St
     (reply, told)
 }
 
-fn the_app_is_told_the_request_as_it_is_and_the_client_by_nginx_alone() {
+fn the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone() {
     let network = Network::create("told");
     let echo = folder();
     fs::write(echo.path().join("echo.conf"), ECHO).unwrap();
@@ -276,7 +276,7 @@ fn a_reload_closes_no_connection_that_was_used_lately() {
 }
 
 harness::trials![
-    the_app_is_told_the_request_as_it_is_and_the_client_by_nginx_alone,
+    the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone,
     files_are_served_by_their_plain_name_alone,
     it_listens_on_ipv6_and_has_a_worker_for_each_cpu_that_it_may_use,
     a_client_that_says_nothing_is_not_waited_for,

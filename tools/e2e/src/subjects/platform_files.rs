@@ -1,11 +1,12 @@
 //! The platforms' files: each is checked for allowed keys, against the others, and against its contract.
 
-use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command, sync::LazyLock};
 
 use app::settings::{Settings, VARIABLES};
 use berth::http::host::Authority;
 use serde_json::{Value, json};
 
+use crate::programs::built;
 use harness::root;
 use platform_check::{
     contract::{Contract, Fact, platforms},
@@ -441,17 +442,9 @@ fn herokus_app_json_is_not_dokkus() {
 
 /// Returns the output of `make check` and its exit code.
 fn check(arguments: &[&str], image: &str) -> (Option<i32>, String) {
-    let cargo = env::var("CARGO").unwrap_or("cargo".into());
-    let told = Command::new(cargo)
-        .args([
-            "run",
-            "--quiet",
-            "--locked",
-            "--manifest-path=tools/Cargo.toml",
-            "-p",
-            "platform-check",
-            "--",
-        ])
+    static PROGRAM: LazyLock<PathBuf> =
+        LazyLock::new(|| built("platform-check", &["--package=platform-check"]));
+    let told = Command::new(&*PROGRAM)
         .args(arguments)
         .current_dir(root())
         .env("IMAGE", image)

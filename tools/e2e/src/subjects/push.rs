@@ -327,7 +327,7 @@ fn the_files_of_the_image_do_not_tell_when_it_was_built() {
     }
 }
 
-fn what_was_not_committed_and_what_is_unknown_is_told() {
+fn uncommitted_changes_and_an_unknown_revision_are_reported() {
     let registry = Registry::start(64, &[]);
     let project = Project::new();
     let name = registry.name();
@@ -535,7 +535,7 @@ fn a_builder_that_can_do_more_is_asked_to() {
 harness::trials![
     what_is_pushed_runs_by_its_digest_as_what_was_built,
     the_files_of_the_image_do_not_tell_when_it_was_built,
-    what_was_not_committed_and_what_is_unknown_is_told,
+    uncommitted_changes_and_an_unknown_revision_are_reported,
     the_bundle_is_pushed_where_it_is_asked_for,
     a_name_that_pins_nothing_is_refused,
     a_registry_that_asks_for_a_login,

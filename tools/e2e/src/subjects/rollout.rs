@@ -517,7 +517,7 @@ fn a_version_is_rolled_out_during_maintenance() {
     service.assert_runs(2, &second.id());
 }
 
-fn a_build_tells_when_the_files_have_changed() {
+fn a_build_warns_when_the_files_have_changed() {
     let image = Image::build("berth-nginx", "");
     let service = Service::start(&[("FRONT_IMAGE", &image.0), ("PUBLISH", &fixed_address())]);
     let nginx = service.stack.containers("nginx");
@@ -581,6 +581,6 @@ harness::trials![
     after_a_kill_at_any_step_the_next_one_finishes,
     another_image_can_be_rolled_out_after_an_interruption,
     a_version_is_rolled_out_during_maintenance,
-    a_build_tells_when_the_files_have_changed,
+    a_build_warns_when_the_files_have_changed,
     nginx_is_replaced_with_a_short_gap_and_only_by_one_that_works,
 ];

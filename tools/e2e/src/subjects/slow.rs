@@ -267,6 +267,29 @@ fn nginx_serves_beside_ten_thousand_idle_clients() {
     }
 }
 
+/// Not the client was slow: a handler may block its worker, and an engine may pause a container.
+fn the_app_alone_answers_requests_that_came_while_it_stood_still() {
+    let app = Solo::start(&[("CLIENT_TIMEOUT", "1")]);
+    let mut clients: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(app.address).unwrap())
+        .collect();
+    // By then it has accepted all of them.
+    assert_eq!(home(app.address).status, 200);
+    app.signal("STOP");
+    for client in &mut clients {
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        client.write_all(request).unwrap();
+    }
+    thread::sleep(Duration::from_secs(3));
+    app.signal("CONT");
+    for mut client in clients {
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    }
+}
+
 fn nginx_sheds_what_is_too_much() {
     let stack = Stack::start(&[("MAX_REQUESTS", "2")]);
     let address = stack.nginx_address();
@@ -292,6 +315,7 @@ harness::trials![
     @timed nginx_ends_every_slow_or_hostile_client,
     @timed the_app_alone_serves_beside_ten_thousand_idle_clients,
     @timed nginx_serves_beside_ten_thousand_idle_clients,
+    the_app_alone_answers_requests_that_came_while_it_stood_still,
     @timed nginx_sheds_what_is_too_much,
     @timed slow_senders_do_not_count_as_in_flight,
 ];

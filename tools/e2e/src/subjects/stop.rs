@@ -158,7 +158,7 @@ fn a_client_that_never_stops_is_refused_in_time() {
     app.log_line(|line| line.contains("WARN") && line.contains("out of time"));
 }
 
-fn a_proxy_that_cannot_be_told_is_named() {
+fn a_proxy_that_cannot_be_reached_is_named() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let deaf = closed.local_addr().unwrap().to_string();
     drop(closed);
@@ -175,7 +175,7 @@ fn a_proxy_that_cannot_be_told_is_named() {
     }
 }
 
-fn a_proxy_is_told_until_it_has_probed_and_again_after_that() {
+fn a_proxy_is_notified_until_it_has_probed_and_again_after_that() {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = proxy.local_addr().unwrap().to_string();
     let mut app = Solo::start(&[("DRAIN_SECONDS", "2"), ("NGINX_ADDRESS", &address)]);
@@ -215,7 +215,7 @@ fn a_proxy_is_told_until_it_has_probed_and_again_after_that() {
     );
 }
 
-fn every_proxy_is_told_even_if_it_hangs() {
+fn every_proxy_is_notified_even_if_it_hangs() {
     let proxy = TcpListener::bind("localhost:0").unwrap();
     let name = format!("localhost:{}", proxy.local_addr().unwrap().port());
     let addresses: BTreeSet<SocketAddr> = name.to_socket_addrs().unwrap().collect();
@@ -399,9 +399,9 @@ harness::trials![
     @timed the_listener_stays_while_requests_come,
     probes_do_not_keep_the_listener,
     @timed a_client_that_never_stops_is_refused_in_time,
-    a_proxy_that_cannot_be_told_is_named,
-    @timed a_proxy_is_told_until_it_has_probed_and_again_after_that,
-    every_proxy_is_told_even_if_it_hangs,
+    a_proxy_that_cannot_be_reached_is_named,
+    @timed a_proxy_is_notified_until_it_has_probed_and_again_after_that,
+    every_proxy_is_notified_even_if_it_hangs,
     an_idle_connection_holds_nothing_up,
     without_keep_alive_every_answer_is_the_last,
     a_request_without_end_is_cut_off,

@@ -34,19 +34,15 @@ struct Scenario {
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         event: "scale 2 → 8 → 1 → 4, asked from the network",
-        run: || scaling(From::Network, &load()),
+        run: || scaling(&[(From::Network, load())]),
     },
     Scenario {
-        event: "scale 2 → 8 → 1 → 4, asked through the published port",
-        run: || scaling(From::Host, &load()),
+        event: "scale 2 → 8 → 1 → 4, asked through the published port, and with a handler of 1.5 s",
+        run: || scaling(&[(From::Host, load()), (From::Network, slow_handler())]),
     },
     Scenario {
-        event: "scale 2 → 8 → 1 → 4, with a handler of 1.5 s",
-        run: || scaling(From::Network, &slow_handler()),
-    },
-    Scenario {
-        event: "stop a replica by hand, and start it again",
-        run: || stopping(&[load()]),
+        event: "stop a replica by hand, and start it again; also while handlers answer 502 and 504",
+        run: || stopping(&[load(), failing_handler(502), failing_handler(504)]),
     },
     Scenario {
         event: "stop a replica while the connections to it are idle",
@@ -61,10 +57,6 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         event: "stop a replica that has slow requests and slow uploads in flight",
         run: || {
-            let rest = Options {
-                rate: 500,
-                ..Options::default()
-            };
             let slow = Options {
                 rate: 10,
                 wait: 5000,
@@ -77,25 +69,7 @@ const SCENARIOS: &[Scenario] = &[
                 posts: 100,
                 ..Options::default()
             };
-            stopping(&[rest, slow, upload])
-        },
-    },
-    Scenario {
-        event: "stop a replica while handlers answer 502",
-        run: || {
-            stopping(&[Options {
-                status: 502,
-                ..Options::default()
-            }])
-        },
-    },
-    Scenario {
-        event: "stop a replica while handlers answer 504",
-        run: || {
-            stopping(&[Options {
-                status: 504,
-                ..Options::default()
-            }])
+            stopping(&[load(), slow, upload])
         },
     },
     Scenario {
@@ -103,38 +77,26 @@ const SCENARIOS: &[Scenario] = &[
         run: slow_starts,
     },
     Scenario {
-        event: "roll out a new version, with 2 replicas",
-        run: || rollouts("2", 2, From::Network, &load()),
+        event: "roll out a new version, with 2 replicas, and with a handler of 1.5 s",
+        run: || {
+            rollouts(
+                "2",
+                2,
+                &[(From::Network, load()), (From::Network, slow_handler())],
+            )
+        },
     },
     Scenario {
         event: "roll out a new version, with 1 replica",
-        run: || rollouts("1", 1, From::Host, &load()),
-    },
-    Scenario {
-        event: "roll out a new version, with a handler of 1.5 s",
-        run: || rollouts("2", 1, From::Network, &slow_handler()),
+        run: || rollouts("1", 1, &[(From::Host, load())]),
     },
     Scenario {
         event: "kill a rollout at any moment, and run it again",
         run: killed_rollouts,
     },
     Scenario {
-        event: "reload nginx each second",
-        run: || reloading(&["nginx", "nginx", "-s", "reload"]),
-    },
-    Scenario {
-        event: "exchange nginx's configuration each second",
-        run: || {
-            reloading(&[
-                "--env",
-                "ALLOWED_HOSTS=localhost,example.com",
-                "nginx",
-                "/app",
-                "nginx",
-                "-s",
-                "reload",
-            ])
-        },
+        event: "reload nginx, and exchange its configuration, each second",
+        run: reloading,
     },
     Scenario {
         event: "kill a replica (POSTs in flight there can't be saved)",
@@ -210,7 +172,7 @@ fn row(event: &str, report: &Report) -> String {
 /// What is asked of a stack unless a scenario says otherwise.
 fn load() -> Options {
     Options {
-        rate: if is_full() { 2000 } else { 1000 },
+        rate: if is_full() { 2000 } else { 500 },
         ..Options::default()
     }
 }
@@ -221,48 +183,63 @@ fn is_full() -> bool {
 
 /// Does it again and again, as long as a scenario lasts.
 fn again(mut action: impl FnMut()) {
-    let lasts = Duration::from_secs(if is_full() { 40 } else { 8 });
+    let lasts = Duration::from_secs(if is_full() { 60 } else { 8 });
     let start = Instant::now();
     while start.elapsed() < lasts {
         action();
     }
 }
 
-/// As many requests as can be in flight.
+/// As many requests as can be in flight, or a half.
 fn slow_handler() -> Options {
     Options {
-        rate: 250,
+        rate: if is_full() { 250 } else { 125 },
         wait: 1500,
         ..Options::default()
     }
 }
 
-fn scaling(from: From, options: &Options) -> Vec<Report> {
+/// A handler's own errors are not a replica's failure.
+fn failing_handler(status: u16) -> Options {
+    Options { status, ..load() }
+}
+
+/// Begins all loads, and returns their outcomes once `during` has run.
+fn under_loads(stack: &Counted, loads: &[(From, Options)], during: impl FnOnce()) -> Vec<Report> {
+    let loads: Vec<_> = loads
+        .iter()
+        .map(|(from, options)| stack.begin(*from, options))
+        .collect();
+    during();
+    loads.into_iter().map(|load| load.finish()).collect()
+}
+
+fn scaling(loads: &[(From, Options)]) -> Vec<Report> {
     let stack = Counted::start(&[("REPLICAS", "2")]);
-    let report = stack.under_load(from, options, || {
+    under_loads(&stack, loads, || {
         again(|| {
             [8, 1, 4, 2]
                 .iter()
-                .for_each(|&replicas| stack.scale(replicas))
+                .for_each(|&replicas| stack.scale(replicas));
         });
-    });
-    vec![report]
+    })
 }
 
-/// Stops one of three replicas after another, with all `loads` going on.
+/// Stops one of three replicas after another.
 fn stopping(loads: &[Options]) -> Vec<Report> {
     let stack = Counted::start(&[("REPLICAS", "3")]);
     let loads: Vec<_> = loads
         .iter()
-        .map(|options| stack.begin(From::Network, options))
+        .map(|options| (From::Network, options.clone()))
         .collect();
-    again(|| {
-        for replica in stack.containers("app") {
-            docker(&["stop", &replica]);
-            stack.scale(3);
-        }
-    });
-    loads.into_iter().map(|load| load.finish()).collect()
+    under_loads(&stack, &loads, || {
+        again(|| {
+            for replica in stack.containers("app") {
+                docker(&["stop", &replica]);
+                stack.scale(3);
+            }
+        });
+    })
 }
 
 fn slow_starts() -> Vec<Report> {
@@ -273,13 +250,17 @@ fn slow_starts() -> Vec<Report> {
     vec![report]
 }
 
-/// `command` is what `docker compose exec` is told.
-fn reloading(command: &[&str]) -> Vec<Report> {
+fn reloading() -> Vec<Report> {
     let stack = Counted::start(&[]);
+    let reload = ["nginx", "nginx", "-s", "reload"];
+    let hosts = ["--env", "ALLOWED_HOSTS=localhost,example.com"];
+    let exchange = ["nginx", "/app", "nginx", "-s", "reload"];
     let report = stack.under_load(From::Network, &load(), || {
         again(|| {
-            stack.compose(&[&["exec", "--no-TTY"], command].concat());
-            thread::sleep(Duration::from_secs(1));
+            for command in [&reload[..], &[&hosts[..], &exchange].concat()] {
+                stack.compose(&[&["exec", "--no-TTY"], command].concat());
+                thread::sleep(Duration::from_secs(1));
+            }
         });
     });
     vec![report]
@@ -309,50 +290,51 @@ impl Versions {
     }
 
     /// Rolls out each version by `way`, whose argument is a prepared rollout. Returns the outcome of the requests.
-    fn follow(
-        &self,
-        from: From,
-        options: &Options,
-        way: impl Fn(&dyn Fn() -> Command),
-    ) -> Vec<Report> {
-        let load = self.stack.begin(from, options);
-        thread::sleep(Duration::from_secs(1));
+    fn follow(&self, loads: &[(From, Options)], way: impl Fn(&dyn Fn() -> Command)) -> Vec<Report> {
         let mut changes = Vec::new();
-        for image in &self.images[1..] {
-            let begin = SystemTime::now();
-            way(&|| {
-                let mut command = self.stack.command("deploy/compose/rollout");
-                command.args(["--image", image]);
-                command
-            });
-            changes.push((begin, SystemTime::now()));
-            // The new version alone.
+        let mut reports = under_loads(&self.stack, loads, || {
             thread::sleep(Duration::from_secs(1));
+            for image in &self.images[1..] {
+                let begin = SystemTime::now();
+                way(&|| {
+                    let mut command = self.stack.command("deploy/compose/rollout");
+                    command.args(["--image", image]);
+                    command
+                });
+                changes.push((begin, SystemTime::now()));
+                // The new version alone, also for a slow handler.
+                thread::sleep(Duration::from_secs(2));
+            }
+        });
+        for report in &mut reports {
+            self.check_versions(report, &changes);
         }
-        let mut report = load.finish();
+        reports
+    }
+
+    /// Each version answers from the beginning of its own rollout to the end of the next one.
+    fn check_versions(&self, report: &mut Report, changes: &[(SystemTime, SystemTime)]) {
         let ms = |time: SystemTime| {
             let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
             time.as_secs_f64() * 1000.0 - report.outcome.started
         };
         let mut versions = report.outcome.versions.clone();
+        let mut faults = Vec::new();
         for count in 0..self.images.len() {
-            // From the beginning of its own rollout to the end of the next one.
             let first = count.checked_sub(1).map_or(0.0, |own| ms(changes[own].0));
             let last = changes.get(count).map_or(f64::INFINITY, |next| ms(next.1));
             let version = (count + 1).to_string();
             match versions.remove(&version) {
                 Some(seen) if seen.first >= first && seen.last <= last => {}
-                seen => report.faults.push(format!(
+                seen => faults.push(format!(
                     "version {version} was to answer from {first:.0} to {last:.0} ms, and no more: {seen:?}"
                 )),
             }
         }
         if !versions.is_empty() {
-            report
-                .faults
-                .push(format!("unknown versions: {versions:?}"));
+            faults.push(format!("unknown versions: {versions:?}"));
         }
-        vec![report]
+        report.faults.extend(faults);
     }
 }
 
@@ -367,9 +349,9 @@ impl Drop for Versions {
     }
 }
 
-fn rollouts(replicas: &str, number: usize, from: From, options: &Options) -> Vec<Report> {
+fn rollouts(replicas: &str, number: usize, loads: &[(From, Options)]) -> Vec<Report> {
     let versions = Versions::start(replicas, number);
-    versions.follow(from, options, |rollout| drop(run(&mut rollout())))
+    versions.follow(loads, |rollout| drop(run(&mut rollout())))
 }
 
 /// The same, each rollout killed with all that belongs to it, anywhere between its first line and its last, and run again.
@@ -393,7 +375,7 @@ fn killed_rollouts() -> Vec<Report> {
         run(&mut rollout());
     };
     let versions = Versions::start("2", 1);
-    versions.follow(From::Network, &load(), kill)
+    versions.follow(&[(From::Network, load())], kill)
 }
 
 /// A POST that a replica had when it was killed may have been processed or not: it can't be repeated, and is
