@@ -15,7 +15,7 @@ if [[ ${1-} == --table ]]; then
 fi
 
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # as cargo.sh has it
-programs() { deploy/local/cargo.sh build --locked && tools/e2e/cargo.sh build --package e2e --package fixture --package loadgen --bins --examples; }
+programs() { deploy/local/cargo.sh build --locked && tools/e2e/cargo.sh build --workspace --bins --examples; }
 e2e() { "tools/target/$(rustc -vV | sed -n 's/^host: //p')/debug/e2e" "$@"; }
 # What stands behind the empty line: a subject and the number of its cases.
 subjects() { e2e --list | awk '/^$/ { on = 1 } on && $2 ~ /^[0-9]+$/ { print $1 }'; }

@@ -149,18 +149,28 @@ impl<'a> Servers<'a> {
                 self.behind(name, &conf, &caddy, level)
             }
             "nginx-short" => {
-                let conf = self.server("front.conf", &["access_log "], "access_log off;", logs)?;
+                let conf = self.server(
+                    "nginx-proxy.conf",
+                    &["access_log "],
+                    "access_log off;",
+                    logs,
+                )?;
                 self.behind(name, &conf, &with_file(&nginx), level)
             }
             "nginx-gunicorn" => {
-                let conf = self.server("front.conf", &["access_log "], "access_log off;", logs)?;
+                let conf = self.server(
+                    "nginx-proxy.conf",
+                    &["access_log "],
+                    "access_log off;",
+                    logs,
+                )?;
                 let network = self.engine.network()?;
                 let place = [format!("--network={network}"), "--network-alias=app".into()];
                 let options = [&texts(&place)[..], &[SERVER_CPU], OTHERS].concat();
                 let app = engine::run(&options, "berth-bench-python", &gunicorn(logs))?;
-                let front = [&[&*place[0], SERVER_CPU, &conf], OTHERS].concat();
-                let front = engine::run(&front, tools, &with_file(&nginx))?;
-                ready(name, vec![front, app], Some(network))
+                let options = [&[&*place[0], SERVER_CPU, &conf], OTHERS].concat();
+                let proxy = engine::run(&options, tools, &with_file(&nginx))?;
+                ready(name, vec![proxy, app], Some(network))
             }
             _ => Err(format!("There is no server {name}.")),
         }
@@ -178,8 +188,8 @@ impl<'a> Servers<'a> {
         ];
         let quiet = self.quiet_nginx(logs)?;
         let parts = [&place[..], &self.nginx, &self.site, &quiet].concat();
-        let front = [&[SERVER_CPU], &texts(&parts)[..]].concat();
-        containers.insert(0, engine::run(&front, "berth-nginx", &[])?);
+        let nginx = [&[SERVER_CPU], &texts(&parts)[..]].concat();
+        containers.insert(0, engine::run(&nginx, "berth-nginx", &[])?);
         let json = options.iter().any(|it| it.contains("json"));
         let name = if json { "stack-json" } else { "stack" };
         ready(name, containers, Some(network))
@@ -204,11 +214,11 @@ impl<'a> Servers<'a> {
     }
 
     /// Starts another reverse proxy in front of the same replicas.
-    fn behind(&self, name: &str, conf: &str, front: &[&str], level: &[&str]) -> Outcome<Running> {
+    fn behind(&self, name: &str, conf: &str, command: &[&str], level: &[&str]) -> Outcome<Running> {
         let (network, mut containers) = self.replicas(REPLICAS, level)?;
         let place = format!("--network={network}");
         let options = [&[&place, SERVER_CPU, conf], OTHERS].concat();
-        containers.insert(0, engine::run(&options, "berth-bench-tools", front)?);
+        containers.insert(0, engine::run(&options, "berth-bench-tools", command)?);
         ready(name, containers, Some(network))
     }
 

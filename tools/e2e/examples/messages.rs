@@ -1,7 +1,7 @@
 //! The sample service on actix-http, which parses requests, writes responses, and keeps connections alive.
 //! The same on other levels: docs/levels.md.
 //!
-//!     BIND=127.0.0.1:8080 cargo run --manifest-path tools/Cargo.toml -p e2e --example messages
+//!     BIND=127.0.0.1:8080 tools/e2e/cargo.sh run -p e2e --example messages
 //!
 //! Left out: a graceful stop, a log, probes, files, forwarding headers, TLS.
 

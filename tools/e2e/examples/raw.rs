@@ -1,7 +1,7 @@
 //! The sample service on a bare socket: tokio moves the bytes, httparse finds the parts of a request in them, and what
 //! else HTTP asks of a server is here. The same on other levels: docs/levels.md.
 //!
-//!     BIND=127.0.0.1:8080 cargo run --manifest-path tools/Cargo.toml -p e2e --example raw
+//!     BIND=127.0.0.1:8080 tools/e2e/cargo.sh run -p e2e --example raw
 //!
 //! Left out: bodies (a request that has one is answered, and is the last of its connection), a limit to connections, a
 //! second processor, a graceful stop, a log, probes, files, forwarding headers, TLS.

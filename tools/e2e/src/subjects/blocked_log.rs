@@ -16,7 +16,7 @@ use harness::{
 };
 use rustix::fs::{OFlags, fcntl_setfl};
 
-/// So many requests that their lines are twice the pipe (64 KiB) and the buffer in memory.
+/// Requests whose lines are twice the pipe (64 KiB) and the buffer in memory.
 const ENOUGH: usize = 400;
 /// With a target of this length.
 const LONG: usize = 10_000;

@@ -182,7 +182,7 @@ fn what_the_container_may_not_do_is_said_with_what_to_do() {
     }
 }
 
-/// What a shell runs to signal the process of this name, or with "-" for `group` the process's group.
+/// Returns the shell command that signals the process of this name, or with "-" for `group` the process's group.
 fn kill(signal: &str, group: &str, name: &str) -> String {
     format!(
         r#"for it in /proc/[0-9]*; do

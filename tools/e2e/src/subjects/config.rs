@@ -197,7 +197,7 @@ fn a_default_that_does_not_hold_here_is_reported_as_not_set() {
     );
 }
 
-/// What `app config` shows: for each variable its value and where it came from.
+/// The output of `app config`: for each variable its value and its source.
 fn shown(variables: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
     let Outcome {
         code,
@@ -327,7 +327,7 @@ fn every_ipv6_address_is_every_ipv4_address_too() {
     assert_eq!(status(Ipv6Addr::LOCALHOST.into()), 200);
 }
 
-/// What `app config` warns of when a variable of that name is set.
+/// Returns the warnings of `app config` if a variable of that name is set.
 /// Variables with their values, or values with where they came from.
 type Pairs = &'static [(&'static str, &'static str)];
 
@@ -492,7 +492,7 @@ fn compose_file() -> String {
         .into_owned()
 }
 
-/// What docker-compose.yml reads as `${NAME:-default}`.
+/// Returns the variables that docker-compose.yml reads as `${NAME:-default}`.
 fn interpolated() -> BTreeMap<String, String> {
     let pattern = Regex::new(r"\$\{([A-Z_]+):-([^}]*)\}").unwrap();
     let file = compose_file();

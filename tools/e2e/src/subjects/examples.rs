@@ -72,10 +72,7 @@ fn is_asked(group: &str, question: &Question) -> bool {
 
 /// One of tools/e2e/examples/, built if it has to be.
 fn example(name: &str) -> Solo {
-    let program = built(
-        &format!("examples/{name}"),
-        &["--package=e2e", "--example", name],
-    );
+    let program = built(&format!("examples/{name}"));
     Solo::run(
         Command::new(program)
             .env_clear()

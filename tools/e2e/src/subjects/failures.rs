@@ -31,9 +31,9 @@ use libtest_mimic::Failed;
 
 /// The longest time until a failure is noticed.
 const NOTICED: Duration = Duration::from_secs(1);
-/// So long 99.9 % of the GETs may take from then on, in milliseconds.
+/// The longest time that 99.9 % of the GETs may take from then on, in milliseconds.
 const ANSWERED: f64 = 3000.0;
-/// After so long its end must have been noticed, in milliseconds.
+/// The longest time until its end is noticed, in milliseconds.
 const RECOVERED: f64 = 10_000.0;
 /// A replica that gets a smaller part of the requests than this gets almost none; its fair part is a third.
 const ALMOST_NONE: f64 = 0.01;
@@ -42,7 +42,7 @@ const LOOKED_FOR: f64 = 6000.0;
 /// From then on nginx knows that there is none, and says so in so many milliseconds.
 const GONE: f64 = 3000.0;
 const AT_ONCE: f64 = 1000.0;
-/// So long before a replica is dead, in milliseconds, a request may have been sent that it did not answer.
+/// The longest time before a replica's death, in milliseconds, at which a request may have been sent that it did not answer.
 const CAUGHT: f64 = 3000.0;
 /// The longest time until the first replica to return gets a request, in milliseconds.
 const SERVED: f64 = 2000.0;
@@ -68,7 +68,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         event: "a replica is slow: it has a hundredth of a processor",
-        // It answers, if late: it needs not be left out, but gets less.
+        // The replica answers late: it need not be left out, but gets less.
         run: || {
             fails(
                 0.15,

@@ -220,7 +220,7 @@ fn the_app_runs_as_any_user_without_privileges() {
     assert_eq!(app.stop(), 0, "the exit code after SIGTERM");
 }
 
-/// What an app in `docker run` with these options answers to `GET /` on its port.
+/// Returns the answer to `GET /` of an app in `docker run` with these options, on its port.
 fn front_page(options: &[&str], port: u16) -> String {
     let publish = format!("--publish=127.0.0.1::{port}");
     let app = Container::run(&[options, &[&publish]].concat(), "berth-app", &[]);

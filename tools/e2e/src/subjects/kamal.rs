@@ -71,7 +71,7 @@ impl Machine {
     fn tries(&self, line: &str) -> (bool, String) {
         let mut shell = Command::new("docker");
         shell.args(["exec", &self.container.name, "bash", "-c", line]);
-        told(&mut shell)
+        result_of(&mut shell)
     }
 
     /// One that succeeds.
@@ -98,8 +98,8 @@ impl Machine {
     }
 }
 
-/// Whether a command succeeds, and what it says.
-fn told(command: &mut Command) -> (bool, String) {
+/// Returns whether a command succeeds, and its output.
+fn result_of(command: &mut Command) -> (bool, String) {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (
@@ -250,7 +250,7 @@ impl Scene {
 
     /// Its log's lines.
     fn log(&self, version: &str) -> Vec<Value> {
-        let (good, log) = told(Command::new("docker").args(["logs", &self.name(version)]));
+        let (good, log) = result_of(Command::new("docker").args(["logs", &self.name(version)]));
         assert!(good, "{log}");
         log.lines()
             .map(|line| serde_json::from_str(line).expect(line))
@@ -262,7 +262,7 @@ impl Drop for Scene {
     fn drop(&mut self) {
         let remove = |list: &[&str], filter: String, remove: &[&str]| {
             let filter = format!("--filter={filter}");
-            let (_, list) = told(Command::new("docker").args(list).args(["--quiet", &filter]));
+            let (_, list) = result_of(Command::new("docker").args(list).args(["--quiet", &filter]));
             let ids: Vec<_> = list.split_whitespace().collect();
             ids.is_empty() || works(&[remove, &ids].concat())
         };

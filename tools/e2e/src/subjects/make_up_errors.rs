@@ -195,7 +195,7 @@ fn plugins_hideable() -> bool {
     )
 }
 
-/// What a script says, as a last word, on a machine without apt, a mirror, or a way to it.
+/// Returns the last message of a script on a machine without apt, a mirror, or a way to it.
 fn cannot_reach_debian(output: &Output) -> bool {
     let stderr = text(&output.stderr);
     !output.status.success()

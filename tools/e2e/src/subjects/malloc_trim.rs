@@ -1,4 +1,4 @@
-//! What a load has taken of the app's memory goes back to the system.
+//! The app returns the memory of a load to the system.
 
 use std::{
     fs,

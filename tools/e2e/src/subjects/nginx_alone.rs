@@ -19,7 +19,7 @@ use harness::{
     wire::{self, TIMEOUT},
 };
 
-/// In the app's place: another nginx, which answers with what it was told.
+/// In the app's place: another nginx, which answers with the request as it got it.
 const ECHO: &str = r#"
     events {}
     error_log stderr;
@@ -66,19 +66,19 @@ impl Drop for Network {
     }
 }
 
-/// What the app would have been told.
-fn told(address: SocketAddr, request: &str) -> (wire::Reply, BTreeMap<String, String>) {
+/// Returns the reply, and the parts of the request as the app gets them.
+fn passed_on(address: SocketAddr, request: &str) -> (wire::Reply, BTreeMap<String, String>) {
     let reply = wire::ask(address, request);
     assert_eq!(reply.status, 200, "{reply:?}");
     let text = reply.text();
     let lines = text.lines().map(|line| line.split_once('=').expect(line));
-    let told = lines.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let told = told.collect();
-    (reply, told)
+    let parts = lines.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let parts = parts.collect();
+    (reply, parts)
 }
 
 fn the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone() {
-    let network = Network::create("told");
+    let network = Network::create("passed-on");
     let echo = folder();
     fs::write(echo.path().join("echo.conf"), ECHO).unwrap();
     let _echo = Container::run(
@@ -95,7 +95,7 @@ fn the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone() {
     let (_nginx, address) = start_nginx(&[&network.option()]);
     wait_for(|| (wire::get(address, "/", "localhost").status == 200).then_some(()));
 
-    let (honest_reply, honest) = told(
+    let (honest_reply, honest) = passed_on(
         address,
         "GET /a%20b/..//?c=%00 HTTP/1.1\r\nHost: LocalHost.:80\r\nX-Other: passed on\r\n\r\n",
     );
@@ -118,7 +118,7 @@ fn the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone() {
     );
     assert_eq!(honest_reply.header("server"), Some("nginx"), "no version");
 
-    let (_, forged) = told(
+    let (_, forged) = passed_on(
         address,
         "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.9\r\n\
          X-Forwarded-Proto: https\r\nX-Forwarded-Host: elsewhere.example\r\n\
@@ -137,12 +137,12 @@ fn the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone() {
         "one connection serves many requests"
     );
 
-    let (_, absolute) = told(
+    let (_, absolute) = passed_on(
         address,
         "GET http://localhost/x?y HTTP/1.1\r\nHost: localhost\r\n\r\n",
     );
     assert_eq!(absolute["request"], "GET /x?y HTTP/1.1");
-    let (_, old) = told(address, "GET / HTTP/1.0\r\n\r\n");
+    let (_, old) = passed_on(address, "GET / HTTP/1.0\r\n\r\n");
     assert_eq!(old["host"], "127.0.0.1");
 }
 
@@ -192,7 +192,7 @@ fn files_are_served_by_their_plain_name_alone() {
         "/up",
         "/health/live",
     ] {
-        // It asks the app, which is not there.
+        // nginx asks the app, which is not there.
         assert_eq!(wire::get(address, path, "localhost").status, 502, "{path}");
     }
     let log = Command::new("docker")

@@ -1,6 +1,6 @@
 //! The platforms' files: each is checked for allowed keys, against the others, and against its contract.
 
-use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command, sync::LazyLock};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
 
 use app::settings::{Settings, VARIABLES};
 use berth::http::host::Authority;
@@ -442,9 +442,7 @@ fn herokus_app_json_is_not_dokkus() {
 
 /// Returns the output of `make check` and its exit code.
 fn check(arguments: &[&str], image: &str) -> (Option<i32>, String) {
-    static PROGRAM: LazyLock<PathBuf> =
-        LazyLock::new(|| built("platform-check", &["--package=platform-check"]));
-    let told = Command::new(&*PROGRAM)
+    let told = Command::new(built("platform-check"))
         .args(arguments)
         .current_dir(root())
         .env("IMAGE", image)

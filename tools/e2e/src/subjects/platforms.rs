@@ -214,7 +214,7 @@ fn probe(contract: &Contract, container: &Container, address: SocketAddr) -> Res
     }
 }
 
-/// What the router sends for a client who claims to be `claimed`, if that is not empty.
+/// Returns the headers that the router sends for a client that claims to be `claimed`, if that is not empty.
 fn request(router: &Router, claimed: &str, id: &str) -> String {
     let sent = |name: &str| match name.to_ascii_lowercase().as_str() {
         _ if claimed.is_empty() => String::new(),

@@ -232,7 +232,7 @@ fn works_at(address: SocketAddr) -> bool {
     asked.expect("curl runs").success()
 }
 
-/// What an image answers to `GET /` and for a file.
+/// Returns an image's answers to `GET /` and for a file.
 fn answers(image: &str) -> [Reply; 2] {
     let app = Container::run(&["--publish=127.0.0.1::8080"], image, &[]);
     app.wait_until_ready();

@@ -23,7 +23,7 @@ const LIMITS: [(&str, &str); 2] = [("CLIENT_TIMEOUT", "2"), ("MAX_BODY", "1m")];
 const LATE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What a client sends: `first`, then `again` after each pause, for ever.
+/// A client that sends `first`, then `again` after each pause, for ever.
 struct Attack {
     name: &'static str,
     first: &'static str,

@@ -169,7 +169,7 @@ fn row(event: &str, report: &Report) -> String {
     )
 }
 
-/// What is asked of a stack unless a scenario says otherwise.
+/// The usual load.
 fn load() -> Options {
     Options {
         rate: if is_full() { 2000 } else { 500 },
