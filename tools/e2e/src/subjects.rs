@@ -41,15 +41,12 @@ mod traversal;
 mod validators;
 mod zero_downtime;
 
-/// A subject with independent cases, on one thread for each processor or, where they mostly wait, on more.
+/// A subject with independent cases.
 macro_rules! of {
     ($name:ident) => {
-        of!($name, 0)
-    };
-    ($name:ident, $threads:literal) => {
         Subject {
             name: stringify!($name),
-            threads: $threads,
+            threads: 0,
             batches: || vec![Batch::of($name::trials())],
         }
     };
@@ -101,7 +98,7 @@ pub const SUBJECTS: &[Subject] = &[
     of!(builds),
     of!(push),
     of!(kamal),
-    of!(rollout, 3),
+    of!(rollout),
     batches_of!(browser, 2),
     of!(plain_nginx_baseline),
     batches_of!(failures, 2),

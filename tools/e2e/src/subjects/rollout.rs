@@ -15,6 +15,7 @@ use std::{
 use harness::{
     SetOnDrop, Stack,
     container::image,
+    skip::skip,
     solo::{wait_at_most, wait_for},
     stack::{docker, run},
     wire::{exchange, get},
@@ -416,14 +417,21 @@ fn interrupted(signal: &str) {
     let steps = ["Trying", "is healthy", "answers", "stopping"];
     for (count, step) in steps.into_iter().enumerate() {
         let next = &versions[count % 2];
+        let next_id = next.id();
         let mut rollout = service.rollout(&["--image", &next.0]);
         rollout.until(step);
         let bears_name = |id: &str| (service.name.id() == id).then_some(());
         if step == "Trying" {
-            wait_for(|| bears_name(&next.id()));
+            wait_for(|| bears_name(&next_id));
         }
         rollout.signal(signal);
         let (code, said) = rollout.end();
+        if step == "Trying" && code == Some(0) {
+            // The image has the name for a second only, and again when all is done.
+            skip("Trying: the rollout was over before it could be interrupted");
+            runs = next_id;
+            continue;
+        }
         assert_ne!(code, Some(0), "{step}: {said}");
         if step == "Trying" {
             // It had the name for Compose's sake only.
@@ -447,7 +455,7 @@ fn interrupted(signal: &str) {
         };
         let losses = losses_during(&service.stack, || drop(service.roll(arguments)));
         assert_eq!(losses, [""; 0], "{step}");
-        runs = next.id();
+        runs = next_id;
         service.assert_runs(2, &runs);
         service.assert_settled();
     }
