@@ -1,7 +1,5 @@
 # The targets are one-liners; what they do is in scripts. Plain `make` lists them.
 
-E2E := tools/e2e/cargo.sh run --quiet -p e2e --bin
-
 .DEFAULT_GOAL := help
 .PHONY: help up down clean logs rollout rollback check push test prove prove-table lossless mutants screenshot bench bench-check
 
@@ -48,13 +46,13 @@ prove-table: ## write the times of the last whole `make prove` into CONTRIBUTING
 	@tools/e2e/prove.sh --table
 
 lossless: ## a million requests or more while replicas come, go and die, and what a plain nginx would lose
-	@LOSSLESS=full $(E2E) e2e -- --only zero_downtime,plain_nginx_baseline
+	@LOSSLESS=full tools/e2e/run.sh e2e --only zero_downtime,plain_nginx_baseline
 
 mutants: ## take out of nginx and the drain one line at a time, and show which test notices (ONLY=part of a line)
-	@$(E2E) mutants -- $(if $(ONLY),"$(ONLY)")
+	@tools/e2e/run.sh mutants $(if $(ONLY),"$(ONLY)")
 
 screenshot: ## remake docs/clock.png, the README's picture
-	@tools/e2e/fixtures/image.sh browser && $(E2E) screenshot
+	@tools/e2e/fixtures/image.sh browser && tools/e2e/run.sh screenshot
 
 bench: ## measure Berth beside other servers, and write tools/bench/results.md (ONLY=a group, or a part of a server's name)
 	@tools/bench/images.sh && deploy/local/cargo.sh run --quiet --manifest-path tools/Cargo.toml -p bench -- "$(ONLY)"

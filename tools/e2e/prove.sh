@@ -16,9 +16,9 @@ fi
 
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # as cargo.sh has it
 programs() { deploy/local/cargo.sh build --locked && tools/e2e/cargo.sh build --workspace --bins --examples; }
-e2e() { "tools/target/$(rustc -vV | sed -n 's/^host: //p')/debug/e2e" "$@"; }
+e2e() { echo "tools/target/$(cargo -vV | sed -n 's/^host: //p')/debug/e2e"; }
 # What stands behind the empty line: a subject and the number of its cases.
-subjects() { e2e --list | awk '/^$/ { on = 1 } on && $2 ~ /^[0-9]+$/ { print $1 }'; }
+subjects() { "$(e2e)" --list | awk '/^$/ { on = 1 } on && $2 ~ /^[0-9]+$/ { print $1 }'; }
 if [[ ${1-} == --list ]]; then
     programs >&2
     tools/lint.sh --list && echo tools-tests && subjects
@@ -35,7 +35,7 @@ any_wanted() { local name; for name in "$@"; do ! wanted "$name" || return 0; do
 # subject NAME: runs one subject of e2e; every case counts.
 subject() {
     local status=0 counts line good bad left
-    run "$1" e2e --only "$1" || status=$?
+    run "$1" timeout --foreground 30m "$(e2e)" --only "$1" || status=$?
     counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$logs/$1.log" | tail -n 1)
     # A program that crashed reports no case.
     read -r good bad left <<<"${counts:-0 0 0}"

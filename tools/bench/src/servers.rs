@@ -149,21 +149,11 @@ impl<'a> Servers<'a> {
                 self.behind(name, &conf, &caddy, level)
             }
             "nginx-short" => {
-                let conf = self.server(
-                    "nginx-proxy.conf",
-                    &["access_log "],
-                    "access_log off;",
-                    logs,
-                )?;
+                let conf = self.nginx_proxy(logs)?;
                 self.behind(name, &conf, &with_file(&nginx), level)
             }
             "nginx-gunicorn" => {
-                let conf = self.server(
-                    "nginx-proxy.conf",
-                    &["access_log "],
-                    "access_log off;",
-                    logs,
-                )?;
+                let conf = self.nginx_proxy(logs)?;
                 let network = self.engine.network()?;
                 let place = [format!("--network={network}"), "--network-alias=app".into()];
                 let options = [&texts(&place)[..], &[SERVER_CPU], OTHERS].concat();
@@ -211,6 +201,16 @@ impl<'a> Servers<'a> {
         let replicas = (0..number).map(|_| self.replica(&network, options));
         let replicas = replicas.collect::<Outcome<_>>()?;
         Ok((network, replicas))
+    }
+
+    /// Returns the mount of nginx-proxy.conf.
+    fn nginx_proxy(&self, logs: bool) -> Outcome<String> {
+        self.server(
+            "nginx-proxy.conf",
+            &["access_log "],
+            "access_log off;",
+            logs,
+        )
     }
 
     /// Starts another reverse proxy in front of the same replicas.

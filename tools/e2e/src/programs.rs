@@ -16,7 +16,7 @@ pub fn built(path: &str) -> PathBuf {
     let program = this.with_file_name(path);
     assert!(
         program.exists(),
-        "{} is missing; build it: tools/e2e/cargo.sh build --workspace --bins --examples",
+        "{} is missing; run tools/e2e/run.sh, which builds it",
         program.display()
     );
     program

@@ -100,36 +100,23 @@ fn killer(tree: &Path, mutant: &Mutant) -> Option<String> {
 /// Builds the app and the proofs, and runs the mutant's cases.
 fn cargo_test(tree: &Path, test: &str, image: Option<&Image>) -> Output {
     let (subject, name) = test.split_once(' ').unwrap_or((test, ""));
-    let cargo = |script: &str, arguments: &[&str]| {
-        let mut cargo = Command::new(tree.join(script));
-        cargo
+    let script = |path: &str, arguments: &[&str]| {
+        let mut script = Command::new(tree.join(path));
+        script
             .args(arguments)
             .current_dir(tree)
             .env("RUST_BACKTRACE", "0")
             .env_remove("CARGO_TARGET_DIR")
             .stdin(Stdio::null());
-        cargo
+        script
     };
-    let built = cargo("deploy/local/cargo.sh", &["build", "--locked"])
+    let built = script("deploy/local/cargo.sh", &["build", "--locked"])
         .output()
         .expect("cargo runs");
     if !built.status.success() {
         return built;
     }
-    // e2e, and what it starts.
-    let script = "tools/e2e/cargo.sh";
-    let programs = [
-        "build",
-        "--package=e2e",
-        "--package=fixture",
-        "--package=loadgen",
-    ];
-    let built = cargo(script, &programs).output().expect("cargo runs");
-    if !built.status.success() {
-        return built;
-    }
-    let run = ["run", "--package=e2e", "--", "--only", subject, name];
-    let mut prove = cargo(script, &run);
+    let mut prove = script("tools/e2e/run.sh", &["e2e", "--only", subject, name]);
     if let Some(image) = image {
         prove.env(image.variable, &image.id);
     }

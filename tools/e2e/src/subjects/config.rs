@@ -327,7 +327,6 @@ fn every_ipv6_address_is_every_ipv4_address_too() {
     assert_eq!(status(Ipv6Addr::LOCALHOST.into()), 200);
 }
 
-/// Returns the warnings of `app config` if a variable of that name is set.
 /// Variables with their values, or values with where they came from.
 type Pairs = &'static [(&'static str, &'static str)];
 
@@ -402,6 +401,7 @@ fn a_platforms_host_that_is_none_is_warned_of() {
     }
 }
 
+/// Returns the warnings of `app config` if a variable of that name is set.
 fn warnings(name: &str) -> String {
     let Outcome { code, stderr, .. } = outcome(app_command(&[(name, "1")]).arg("config"));
     assert!(code == Some(0), "{name}");
