@@ -24,11 +24,12 @@ tidy() {
 
 bootstrap() {
     local name=$1 packages=$2 root=$work/root bundle=/etc/ssl/certs/ca-certificates.crt image deb
-    rm -rf "$root" && mkdir -p "$root/debs/first" "$root/debs/then" || return 1
-    get_packages '?essential' && mv "$work"/packages/archives/*.deb "$root/debs/first/" || return 1
+    [[ -d $work/essential ]] || get_packages "$work/essential" '?essential' || return 1
+    rm -rf "$root" && mkdir -p "$root/debs" || return 1
+    cp -r "$work/essential" "$root/debs/first" && cp -r "$work/essential" "$root/debs/then" || return 1
     for deb in "$root"/debs/first/*.deb; do dpkg-deb --extract "$deb" "$root" || return 1; done
     # shellcheck disable=SC2086 # one word per package
-    get_packages '?essential' ${packages//,/ } && mv "$work"/packages/archives/*.deb "$root/debs/then/" || return 1
+    get_packages "$root/debs/then" '?essential' ${packages//,/ } || return 1
     (cd "$root/debs/first" && for deb in *.deb; do rm -f "../then/$deb"; done)
     # The builds trust the certificates that this machine trusts: for networks that intercept TLS.
     [[ ! -f $bundle ]] || cp "$bundle" "$root/debs/trusted.crt" || return 1
@@ -44,7 +45,14 @@ bootstrap() {
     return $status
 }
 
-get_packages() { own_apt install --yes --download-only --no-install-recommends "$@"; }
+# get_packages FOLDER PACKAGE…: fetches these packages, and all that they need, unless they are in the folder
+get_packages() {
+    local folder=$1
+    shift
+    mkdir -p "$folder/partial" || return 1
+    own_apt --option "Dir::Cache::Archives=$folder" install --yes --download-only --no-install-recommends "$@" || return 1
+    rm -rf "$folder/partial" "$folder/lock"
+}
 
 # shellcheck disable=SC2016
 inside='
