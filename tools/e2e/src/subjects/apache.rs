@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
 
 use serde_json::Value;
 
-use crate::load::{Counted, From, Options};
+use crate::load::{Counted, From, Loss, Options};
 use harness::{
     Stack,
     container::image,
@@ -191,14 +191,19 @@ fn an_invalid_setting_is_reported_at_start() {
     assert!(said.contains("MAX_BODY=\"much\""), "{said}");
 }
 
-/// Runs `event` under load, and prints a row of the table in deploy/compose/apache/README.md.
-fn measure(event: &str, action: impl Fn(&Counted)) {
+/// Runs `event` under load, and prints a row of the table in deploy/compose/apache/README.md. How many requests are lost
+/// depends on the machine; each loss must be one that `is_known`.
+fn measure(event: &str, is_known: impl Fn(&Loss) -> bool, action: impl Fn(&Counted)) {
     let _alone = ALONE.lock();
     image("berth-apache");
     let files = "docker-compose.yml:tools/e2e/fixtures/load/compose.yml:deploy/compose/apache.yml";
     let once = || {
         let stack = Counted::behind("apache", files, &[]);
-        stack.under_load(From::Network, &Options::default(), || {
+        let options = Options {
+            rate: 500,
+            ..Options::default()
+        };
+        stack.under_load(From::Network, &options, || {
             thread::sleep(Duration::from_secs(2));
             action(&stack);
             thread::sleep(Duration::from_secs(3));
@@ -215,17 +220,25 @@ fn measure(event: &str, action: impl Fn(&Counted)) {
     let (total, lost) = (report.outcome.total, report.lost() as u64);
     println!("| {event} | {total} | {lost} |\n{report}");
     assert!(report.faults.is_empty(), "nothing twice: {report}");
-    assert!(lost * 50 < total, "no more than at a reload: {report}");
+    let other: Vec<_> = (report.outcome.losses.iter().filter(|it| !is_known(it))).collect();
+    assert!(other.is_empty(), "{other:#?}\n{report}");
+    assert!(lost * 10 < total, "most were answered: {report}");
+}
+
+/// A reload closes the idle connections of clients.
+fn is_of_a_reload(loss: &Loss) -> bool {
+    loss.status.is_none() && loss.reused
 }
 
 fn scaling() {
-    measure("scale 2 → 8 → 1 → 4", |stack| {
+    measure("scale 2 → 8 → 1 → 4", is_of_a_reload, |stack| {
         [8, 1, 4].iter().for_each(|&replicas| stack.scale(replicas));
     });
 }
 
 fn a_kill() {
-    measure("kill one of two replicas", |stack| {
+    let is_known = |loss: &Loss| is_of_a_reload(loss) || loss.status == Some(502);
+    measure("kill one of two replicas", is_known, |stack| {
         docker(&["kill", &stack.containers("app")[0]]);
     });
 }
