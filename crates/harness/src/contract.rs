@@ -14,6 +14,7 @@ use crate::{
 #[derive(Deserialize)]
 struct Table {
     group: Vec<Group>,
+    #[serde(default)]
     apache: Vec<Difference>,
 }
 
