@@ -39,6 +39,7 @@ pub fn build(
 ) -> Result<Server, BindError> {
     let keep_alive = Duration::from(settings.keep_alive);
     let client_timeout = settings.client_timeout.seconds();
+    let response_timeout = settings.response_timeout.seconds();
     let drain = Drain::default();
     // The steps of `berth::middleware::layers`, in the order in which a request meets them.
     let layers = Layers {
@@ -69,6 +70,8 @@ pub fn build(
         static_prefix: settings.static_prefix.as_str().to_owned(),
         // 503 for requests beyond the limit.
         concurrency_limit: ConcurrencyLimit::new(settings.max_requests.count()),
+        // 504 for a handler that takes longer.
+        response_timeout,
         // Then the routes. An error's details are logged and not sent; an empty body of an error is filled.
     };
     let options = Options {
@@ -77,6 +80,7 @@ pub fn build(
         max_connections: settings.max_connections.count(),
         keep_alive,
         client_timeout,
+        response_timeout,
         shutdown: Shutdown {
             drain_time: settings.drain_seconds.into(),
             shutdown_time: settings.shutdown_seconds.into(),

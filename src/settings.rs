@@ -40,6 +40,8 @@ berth::settings! {
         "seconds that a client may take for a request's head, and for each further part of its body";
     max_body: Size = "MAX_BODY", "10m",
         "bytes that the body of a request may have, with `k`, `m` or `g`; a larger one gets 413";
+    response_timeout: Bounded<86_400> = "RESPONSE_TIMEOUT", "60",
+        "seconds until a response begins, and for each further part of it; a handler that takes longer gets a 504, and is dropped";
     max_requests: Bounded<65_535> = "MAX_REQUESTS", "512",
         "requests in flight at the same time, in nginx and in each replica; more get 503 at once";
     max_connections: Bounded<1_000_000> = "MAX_CONNECTIONS", "12000",
@@ -86,6 +88,7 @@ impl Settings {
             client_timeout: self.client_timeout.seconds(),
             drain_time: self.drain_seconds.into(),
             max_body: self.max_body.bytes(),
+            response_timeout: self.response_timeout.seconds(),
             max_requests: self.max_requests.count(),
             maintenance: self.maintenance.0,
         }

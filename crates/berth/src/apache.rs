@@ -19,7 +19,7 @@ use std::{
 
 use rustix::process::{Signal, getppid, kill_process};
 
-use crate::nginx::config::{self, FOLDER, Options, has_ipv6};
+use crate::nginx::config::{self, FOLDER, Options, RESPONSE_MARGIN, has_ipv6};
 
 /// The command of the binary that watches the replicas.
 pub const WATCH_COMMAND: &str = "watch-replicas";
@@ -119,12 +119,17 @@ fn listen(bind: SocketAddr, has_ipv6: bool) -> String {
 
 fn limits(options: &Options) -> String {
     let timeout = options.client_timeout.as_secs();
+    let response_timeout = options.response_timeout;
     let keep_alive = options.keep_alive;
     let on_off = if keep_alive.is_zero() { "Off" } else { "On" };
     [
         format!("Define max_body {}", options.max_body),
         format!("RequestReadTimeout handshake=0 header={timeout} body={timeout},MinRate=500"),
-        format!("Timeout {timeout}"),
+        format!("Timeout {}", response_timeout.as_secs()),
+        format!(
+            "Define replica_timeout {}",
+            (response_timeout + RESPONSE_MARGIN).as_secs()
+        ),
         format!("KeepAlive {on_off}"),
         format!("KeepAliveTimeout {}ms\n", keep_alive.as_millis()),
     ]
@@ -224,7 +229,8 @@ Listen [::]:8080
 # limits.conf
 Define max_body 10485760
 RequestReadTimeout handshake=0 header=10 body=10,MinRate=500
-Timeout 10
+Timeout 60
+Define replica_timeout 62
 KeepAlive On
 KeepAliveTimeout 100000ms
 # trusted_proxies.conf
@@ -241,6 +247,7 @@ Define request_id_header X-Request-Id
             request_id_header: None,
             keep_alive: Duration::ZERO,
             client_timeout: Duration::from_secs(7),
+            response_timeout: Duration::from_secs(5),
             max_body: 512,
             ..defaults()
         };
@@ -250,7 +257,8 @@ Listen 0.0.0.0:8080
 # limits.conf
 Define max_body 512
 RequestReadTimeout handshake=0 header=7 body=7,MinRate=500
-Timeout 7
+Timeout 5
+Define replica_timeout 7
 KeepAlive Off
 KeepAliveTimeout 0ms
 # trusted_proxies.conf

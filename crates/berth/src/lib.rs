@@ -59,6 +59,7 @@ pub mod middleware {
     pub mod layers;
     pub mod maintenance;
     pub mod request_validation;
+    pub mod response_limits;
     pub mod security_headers;
 
     /// Static files.

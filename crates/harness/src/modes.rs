@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
     sync::{Arc, OnceLock},
     thread,
     time::Duration,
@@ -15,7 +15,8 @@ use crate::{
     Bundle, Solo, Stack,
     bundle::{self, BARE},
     container::{Container, nginx_image},
-    skip,
+    root, skip,
+    solo::FREE,
     stack::works,
 };
 
@@ -67,10 +68,23 @@ pub struct Modes {
     variables: Vec<(&'static str, String)>,
     /// The folder of another site, and the Compose file that mounts it.
     site: Option<(PathBuf, String)>,
+    /// Another service in the place of the sample.
+    service: Option<Service>,
     solo: OnceLock<Alone>,
     stack: OnceLock<Stack>,
     bundle: OnceLock<Bundle>,
     apache: OnceLock<Stack>,
+}
+
+/// A service in the place of the sample, as a program and in images like the shipped ones. Each is made when it is needed.
+#[derive(Clone, Copy)]
+pub struct Service {
+    /// The program, for the app alone. It logs its address as the sample does.
+    pub program: fn() -> PathBuf,
+    /// The image of a replica.
+    pub app_image: fn() -> String,
+    /// The image of the bundle.
+    pub bundle_image: fn() -> String,
 }
 
 /// The app alone.
@@ -87,6 +101,7 @@ impl Modes {
         Self {
             variables,
             site: None,
+            service: None,
             solo: OnceLock::new(),
             stack: OnceLock::new(),
             bundle: OnceLock::new(),
@@ -102,6 +117,14 @@ impl Modes {
     ) -> Self {
         Self {
             site: Some((site.to_owned(), compose_file.to_owned())),
+            ..Self::new(variables)
+        }
+    }
+
+    /// Another service, with `variables` in every mode.
+    pub fn with_service(variables: Vec<(&'static str, String)>, service: Service) -> Self {
+        Self {
+            service: Some(service),
             ..Self::new(variables)
         }
     }
@@ -152,9 +175,15 @@ impl Modes {
     }
 
     fn solo(&self) -> &Alone {
-        self.solo.get_or_init(|| match &self.site {
-            None => Alone::Process(Solo::start(&self.variables())),
-            Some(_) => {
+        self.solo.get_or_init(|| match (&self.service, &self.site) {
+            (Some(service), _) => {
+                let mut program = Command::new((service.program)());
+                let program = program.env_clear().envs(self.variables());
+                let program = program.env("BIND", FREE).current_dir(root());
+                Alone::Process(Solo::run(program))
+            }
+            (None, None) => Alone::Process(Solo::start(&self.variables())),
+            (None, Some(_)) => {
                 let options = self.options();
                 let options: Vec<_> = options.iter().map(String::as_str).collect();
                 let options = [BARE, &["--publish=127.0.0.1::8080"], &options].concat();
@@ -168,7 +197,10 @@ impl Modes {
     /// nginx with replicas; starts it if it is not running.
     pub fn stack(&self) -> &Stack {
         self.stack.get_or_init(|| match &self.site {
-            None => Stack::start(&[]),
+            None => {
+                let image = self.service.map(|it| (it.app_image)());
+                Stack::start(&self.of_service(image.as_deref()))
+            }
             Some((site, file)) => {
                 let files = format!("docker-compose.yml:{file}");
                 self.stacked("nginx", &files, site)
@@ -178,7 +210,12 @@ impl Modes {
 
     fn apache(&self) -> &Stack {
         self.apache.get_or_init(|| match &self.site {
-            None => Stack::behind("apache", &[("COMPOSE_FILE", APACHE)]),
+            None => {
+                let image = self.service.map(|it| (it.app_image)());
+                let own = self.of_service(image.as_deref());
+                let apache = [("COMPOSE_FILE", APACHE)];
+                Stack::behind("apache", &[&apache[..], &own].concat())
+            }
             Some((site, file)) => {
                 let files = format!("docker-compose.yml:{file}:deploy/compose/apache.yml");
                 self.stacked("apache", &files, site)
@@ -198,6 +235,15 @@ impl Modes {
         Stack::behind(proxy, &variables)
     }
 
+    /// The variables of a stack with another service; none for the sample.
+    fn of_service<'a>(&'a self, image: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+        let Some(image) = image else {
+            return Vec::new();
+        };
+        let image = ("APP_IMAGE", image);
+        self.variables().into_iter().chain([image]).collect()
+    }
+
     fn variables(&self) -> Vec<(&str, &str)> {
         let variables = self.variables.iter();
         variables
@@ -207,11 +253,14 @@ impl Modes {
 
     /// For a container by itself: the variables, and the folders of the site.
     fn options(&self) -> Vec<String> {
-        let Some((site, _)) = &self.site else {
-            return Vec::new();
-        };
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| format!("--env={name}={value}"));
+        let Some((site, _)) = &self.site else {
+            return match self.service {
+                Some(_) => variables.collect(),
+                None => Vec::new(),
+            };
+        };
         let folders = ["site", "site.br", "site.gzip"];
         let folders =
             folders.map(|folder| format!("--volume={}/{folder}:/srv/{folder}:ro", site.display()));
@@ -222,7 +271,10 @@ impl Modes {
         self.bundle.get_or_init(|| {
             let options = self.options();
             let options: Vec<_> = options.iter().map(String::as_str).collect();
-            Bundle::start(&options)
+            match &self.service {
+                Some(service) => Bundle::start_as(&(service.bundle_image)(), 8080, &options),
+                None => Bundle::start(&options),
+            }
         })
     }
 }

@@ -141,7 +141,8 @@ fn parse_all(bytes: &[u8], head: bool, closed: bool) -> Exchange {
     }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+/// A connection that gives up after [`TIMEOUT`].
+pub fn connect(address: SocketAddr) -> TcpStream {
     let socket =
         TcpStream::connect_timeout(&address, TIMEOUT).expect("the server takes connections");
     socket.set_nodelay(true).unwrap();

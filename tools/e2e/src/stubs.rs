@@ -163,6 +163,15 @@ impl Staged {
     /// Starts a stub of each of these kinds, and nginx in front of `known`, numbers of stubs. `times` replaces some
     /// directives of nginx/conf.d/upstream.conf with shorter times.
     pub fn start(kinds: &[&str], known: &[usize], times: &[(&str, &str)]) -> Self {
+        Self::with(kinds, known, times, &[])
+    }
+
+    /// The same with a RESPONSE_TIMEOUT of 2 s, for stubs that never answer.
+    pub fn impatient(kinds: &[&str], known: &[usize]) -> Self {
+        Self::with(kinds, known, &[], &["--env=RESPONSE_TIMEOUT=2"])
+    }
+
+    fn with(kinds: &[&str], known: &[usize], times: &[(&str, &str)], options: &[&str]) -> Self {
         let stubs: Vec<_> = kinds.iter().map(|kind| StubReplica::start(kind)).collect();
         let dns = StubReplica::start("absent");
         dns.tell(&names(&stubs, &[known]));
@@ -173,14 +182,15 @@ impl Staged {
         let conf = folder();
         let file = conf.path().join("upstream.conf");
         fs::write(&file, upstream).unwrap();
-        let (nginx, address) = start_nginx(&[
-            "--network=bridge",
-            &format!("--dns={}", dns.address),
-            &format!(
+        let (dns_option, volume) = (
+            format!("--dns={}", dns.address),
+            format!(
                 "--volume={}:/etc/nginx/conf.d/upstream.conf:ro",
                 file.display()
             ),
-        ]);
+        );
+        let own = ["--network=bridge", &dns_option, &volume];
+        let (nginx, address) = start_nginx(&[&own, options].concat());
         wait_for(|| (wire::get(address, "/begin", "localhost").status == 200).then_some(()));
         Self {
             stubs,

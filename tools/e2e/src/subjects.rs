@@ -39,6 +39,7 @@ mod slow;
 mod stop;
 mod traversal;
 mod validators;
+mod wire;
 mod zero_downtime;
 
 /// A subject with independent cases.
@@ -85,6 +86,7 @@ pub const SUBJECTS: &[Subject] = &[
     batches_of!(traversal, 16),
     batches_of!(nginx_parity, 16),
     batches_of!(examples, 16),
+    batches_of!(wire, 4),
     of!(sched_batch),
     of!(nginx_alone),
     of!(retries),

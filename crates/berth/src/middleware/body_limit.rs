@@ -25,7 +25,7 @@ use futures_util::{
     stream::{self, LocalBoxStream},
 };
 
-use super::error_pages::closing;
+use super::{error_pages::closing, response_limits::LastRead};
 use crate::http::body::{body_until_close, content_length};
 
 /// Bytes per second that a client may average without running out of time.
@@ -64,7 +64,13 @@ impl BodyLimit {
         );
         let body = Rc::new(RefCell::new(body));
         let read = Rc::clone(&body);
-        let read = stream::poll_fn(move |cx| read.borrow_mut().poll_next_unpin(cx));
+        let last_read = LastRead::new(Cell::new(Some(Instant::now())));
+        let time = Rc::clone(&last_read);
+        let read = stream::poll_fn(move |cx| {
+            let polled = read.borrow_mut().poll_next_unpin(cx);
+            time.set(polled.is_ready().then(Instant::now));
+            polled
+        });
         request.set_payload(Payload::Stream {
             payload: Box::pin(read),
         });
@@ -72,6 +78,7 @@ impl BodyLimit {
             fault,
             payload,
             body,
+            last_read,
         }))
     }
 }
@@ -81,6 +88,8 @@ pub struct LimitedBody {
     fault: Rc<Cell<Option<StatusCode>>>,
     payload: Rc<RefCell<Payload>>,
     body: Rc<RefCell<LocalBoxStream<'static, Bytes>>>,
+    /// When the service last got a part of it.
+    pub last_read: LastRead,
 }
 
 impl LimitedBody {

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use actix_web::{
     dev::ServiceRequest,
-    http::header::{HeaderName, HeaderValue, X_FORWARDED_PROTO},
+    http::header::{
+        FORWARDED, HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR, X_FORWARDED_HOST,
+        X_FORWARDED_PROTO,
+    },
 };
 
 use crate::http::forwarded::{Client, TrustedProxies};
@@ -30,9 +33,41 @@ impl ClientIp {
             .client(peer, lines(&self.header), lines(&X_FORWARDED_PROTO))
     }
 
+    /// Makes the headers say what `client` says, whatever a stranger wrote into them: actix's `ConnectionInfo` believes them
+    /// from anybody. The host is that of Host, which was checked.
+    pub fn overwrite(&self, request: &mut ServiceRequest, client: Client) {
+        let direct = Client::direct(peer(request));
+        let names_scheme = request.uri().scheme().is_some();
+        let headers = request.headers_mut();
+        headers.remove(FORWARDED);
+        headers.remove(X_FORWARDED_HOST);
+        if client.scheme != direct.scheme || names_scheme || headers.contains_key(X_FORWARDED_PROTO)
+        {
+            let scheme = HeaderValue::from_static(client.scheme.as_str());
+            headers.insert(X_FORWARDED_PROTO, scheme);
+        }
+        let is_forwarded = client.addr != direct.addr;
+        name_client(headers, &X_FORWARDED_FOR, client, is_forwarded);
+        name_client(headers, &self.header, client, false);
+    }
+
     /// Whether the peer is a trusted proxy.
     pub fn trusts_peer(&self, request: &ServiceRequest) -> bool {
         self.trusted_proxies.trusts(peer(request))
+    }
+}
+
+/// Replaces the header by the client's address; adds it only if it `is_needed`.
+fn name_client(headers: &mut HeaderMap, name: &HeaderName, client: Client, is_needed: bool) {
+    if !is_needed && !headers.contains_key(name) {
+        return;
+    }
+    match client.addr {
+        Some(address) => {
+            let address = HeaderValue::try_from(address.to_string());
+            headers.insert(name.clone(), address.expect("an address is ASCII"));
+        }
+        None => drop(headers.remove(name)),
     }
 }
 

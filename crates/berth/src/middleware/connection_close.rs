@@ -5,7 +5,7 @@ use std::{cell::Cell, convert::Infallible, time::Duration};
 
 use actix_web::{
     HttpResponse,
-    body::SizedStream,
+    body::{BodySize, MessageBody, SizedStream},
     dev::{Extensions, ResponseHead, ServiceRequest, ServiceResponse},
     http::{ConnectionType, Version},
     rt::time::sleep,
@@ -37,6 +37,13 @@ pub async fn drop_pipelined(request: ServiceRequest) -> ServiceResponse {
     // A body that ends before it begins: actix drops the connection, and sends nothing of the response.
     let nothing = SizedStream::new(1, stream::empty::<Result<Bytes, Infallible>>());
     request.into_response(HttpResponse::Ok().body(nothing))
+}
+
+/// Whether the connection must end a streamed body: HTTP/1.0 knows no chunks (RFC 9112 §6.1), so it gets none.
+pub fn ends_body<B: MessageBody>(response: &mut ServiceResponse<B>, version: Version) -> bool {
+    let ends = version < Version::HTTP_11 && response.response().body().size() == BodySize::Stream;
+    response.response_mut().head_mut().no_chunking(ends);
+    ends
 }
 
 /// Closes the connection after this response if `close` says so, or the response itself does.

@@ -3,7 +3,7 @@
 use std::{fmt, panic::AssertUnwindSafe};
 
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    HttpResponse, ResponseError,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -37,29 +37,30 @@ pub fn accept(request: &ServiceRequest) -> Vec<HeaderValue> {
     request.headers().get_all(ACCEPT).cloned().collect()
 }
 
-/// Waits for the service. A panic becomes an error, whose response is complete.
-pub async fn catch_panic<T>(
-    service: impl Future<Output = Result<T, Error>>,
-    panicked: impl FnOnce() -> Panicked,
-) -> Result<T, Error> {
-    match AssertUnwindSafe(service).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => Err(panicked().into()),
-    }
+/// Waits for the service; none if it panics.
+pub async fn catch_panic<T>(service: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(service).catch_unwind().await.ok()
 }
 
-/// The response to a panic.
+/// The handler has panicked, or was dropped, and the request with it: a complete response.
 #[derive(Debug)]
-pub struct Panicked {
+pub struct Gone {
+    status: StatusCode,
     scheme: Scheme,
     id: RequestId,
     accept: Vec<HeaderValue>,
 }
 
-impl Panicked {
+impl Gone {
     /// The response to a request of this scheme, id and `Accept`.
-    pub fn new(scheme: Scheme, id: &RequestId, accept: Vec<HeaderValue>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        scheme: Scheme,
+        id: &RequestId,
+        accept: Vec<HeaderValue>,
+    ) -> Self {
         Self {
+            status,
             scheme,
             id: id.clone(),
             accept,
@@ -67,15 +68,19 @@ impl Panicked {
     }
 }
 
-impl fmt::Display for Panicked {
+impl fmt::Display for Gone {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        "the handler panicked".fmt(out)
+        self.status.fmt(out)
     }
 }
 
-impl ResponseError for Panicked {
+impl ResponseError for Gone {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::new(self.status);
         let page = Page::Status(response.status());
         let text = render(response.head_mut(), page, wants_html(self.accept.iter()));
         security_headers::add(response.headers_mut(), self.scheme);

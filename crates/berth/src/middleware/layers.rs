@@ -11,10 +11,11 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, FromRequest, HttpMessage, HttpRequest,
     body::{BodySize, BoxBody, MessageBody},
-    dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::{Method, header::HeaderName},
+    dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform},
+    error::ErrorInternalServerError,
+    http::{Method, StatusCode, header::HeaderName},
     web::Bytes,
 };
 use futures_util::future::{LocalBoxFuture, Ready, ready};
@@ -32,18 +33,29 @@ use super::{
     idle_timeout::{self, InFlight},
     internal_errors, maintenance,
     request_validation::{Rejection, validate},
+    response_limits::{self, LastRead, PauseLimit},
     security_headers,
     static_files::service::StaticFiles,
 };
 use crate::http::{forwarded::Client, host::AllowedHosts};
 
-/// Who sent a request, and its id; among the request's extensions.
+/// Who sent a request, and its id, as in the access log. A handler takes it as an argument.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
     /// The id, which the client gets back.
     pub id: RequestId,
     /// The client's address and scheme.
     pub client: Client,
+}
+
+impl FromRequest for RequestInfo {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let info = request.extensions().get().cloned();
+        ready(info.ok_or_else(|| ErrorInternalServerError("the App is not wrapped by Layers")))
+    }
 }
 
 /// The values of the steps.
@@ -73,6 +85,8 @@ pub struct Layers {
     pub static_prefix: String,
     /// The limit of requests in flight.
     pub concurrency_limit: ConcurrencyLimit,
+    /// How long a handler may take until its response begins, and for each further part of it.
+    pub response_timeout: Duration,
 }
 
 impl Layers {
@@ -95,6 +109,7 @@ impl Layers {
         }
         let in_flight = idle_timeout::track(&request);
         let mut close = self.keep_alive.is_zero() || connection_close::is_requested(&request);
+        let version = request.version();
         let client = self.client_ip.resolve(&request);
         let is_head = request.method() == Method::HEAD;
 
@@ -130,10 +145,13 @@ impl Layers {
 
         security_headers::add(response.headers_mut(), client.scheme);
         close |= self.drain.has_begun();
+        close |= connection_close::ends_body(&mut response, version);
         connection_close::enforce_close(&mut response, close);
+        let pause = PauseLimit::of(&response, self.response_timeout);
         Ok(response.map_body(|_, body| Body {
             body,
             is_head,
+            pause,
             line,
             _in_flight: in_flight,
         }))
@@ -190,7 +208,10 @@ impl Layers {
         };
         let mut response = match early {
             Some(response) => request.into_response(response),
-            None => self.call(request, service, client, id).await?,
+            None => {
+                let last_read = body.as_ref().map(|body| Rc::clone(&body.last_read));
+                self.call(request, service, client, id, last_read).await?
+            }
         };
         if let Some(body) = body {
             response = Box::pin(body.finish(response)).await;
@@ -205,6 +226,7 @@ impl Layers {
         service: &S,
         client: Client,
         id: &RequestId,
+        last_read: Option<LastRead>,
     ) -> Result<ServiceResponse, Error>
     where
         S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
@@ -213,14 +235,28 @@ impl Layers {
         let Some(permit) = self.concurrency_limit.acquire(&mut request) else {
             return Ok(request.into_response(concurrency_limit::refuse()));
         };
+        self.client_ip.overwrite(&mut request, client);
+        id.add_to(request.headers_mut());
         // A panic drops the request, so what its response needs of it is kept.
         let accept = internal_errors::accept(&request);
         let asked = fallback::prepare(&mut request);
-        let panicked = || internal_errors::Panicked::new(client.scheme, id, accept);
-        let response = internal_errors::catch_panic(service.call(request), panicked).await;
+        let response = internal_errors::catch_panic(service.call(request));
+        let response = response_limits::in_time(response, self.response_timeout, last_read).await;
         permit.release();
-        let response = fallback::complete(response?.map_into_boxed_body(), &asked);
-        Ok(internal_errors::hide_details(response))
+        let response = match response {
+            Some(Some(response)) => response?,
+            gone => {
+                let status = match gone {
+                    None => StatusCode::GATEWAY_TIMEOUT,
+                    Some(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                return Err(internal_errors::Gone::new(status, client.scheme, id, accept).into());
+            }
+        };
+        let response = fallback::complete(response.map_into_boxed_body(), &asked);
+        Ok(response_limits::limit_head(internal_errors::hide_details(
+            response,
+        )))
     }
 }
 
@@ -285,6 +321,7 @@ pub struct Body {
     body: BoxBody,
     /// Nothing is sent to HEAD, so nothing is read.
     is_head: bool,
+    pause: Option<PauseLimit>,
     line: Option<Line>,
     _in_flight: InFlight,
 }
@@ -294,6 +331,7 @@ impl Body {
         Self {
             body,
             is_head: false,
+            pause: None,
             line: None,
             _in_flight: InFlight::default(),
         }
@@ -314,7 +352,12 @@ impl MessageBody for Body {
         if self.is_head {
             return Poll::Ready(None);
         }
-        let chunk = Pin::new(&mut self.body).poll_next(cx);
+        let mut chunk = Pin::new(&mut self.body).poll_next(cx);
+        if let Some(pause) = &mut self.pause
+            && let Err(error) = pause.check(chunk.is_pending(), cx)
+        {
+            chunk = Poll::Ready(Some(Err(error.into())));
+        }
         if let (Poll::Ready(Some(Ok(bytes))), Some(line)) = (&chunk, &mut self.line) {
             line.bytes += bytes.len() as u64;
         }

@@ -31,6 +31,12 @@ const REPLICAS: &str = "app:8080";
 /// nginx asks the DNS again after this time: one second after the answer's lifetime of `valid=1s`.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// A request that can't be sent is sent to other replicas for so long, which is less than nginx waits for a response: one that
+/// was sent, and got no response in time, may still be running.
+const RETRY_TIME: Duration = Duration::from_secs(10);
+/// A proxy waits so much longer for a response than the app does.
+pub(crate) const RESPONSE_MARGIN: Duration = Duration::from_secs(2);
+
 /// The values that nginx needs.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -50,8 +56,10 @@ pub struct Options {
     pub static_prefix: String,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// How long a client may take for a head, and for each further part of a body or of a response.
+    /// How long a client may take for a head, and for each further part of a body.
     pub client_timeout: Duration,
+    /// How long a response may take to begin and for each further part of it, and a client to take it.
+    pub response_timeout: Duration,
     /// How long a replica goes on serving after SIGTERM.
     pub drain_time: Duration,
     /// Bytes that the body of a request may have.
@@ -243,16 +251,27 @@ fn static_prefix(prefix: &str) -> String {
 }
 
 fn limits(options: &Options) -> String {
-    let timeouts = [
+    let each = |names: &[&str], time: Duration| {
+        let lines = names
+            .iter()
+            .map(|name| format!("{name} {}s;\n", time.as_secs()));
+        lines.collect::<String>()
+    };
+    let of_client = [
         "client_header_timeout",
         "client_body_timeout",
-        "send_timeout",
         "lingering_time",
     ];
-    let timeout = options.client_timeout.as_secs();
-    let timeouts = timeouts.map(|name| format!("{name} {timeout}s;\n"));
+    // The app's own limit comes first, so that its response says what happened.
+    let of_replica = ["proxy_read_timeout", "proxy_send_timeout"];
     format!("client_max_body_size {};\n", options.max_body)
-        + &timeouts.concat()
+        + &each(&of_client, options.client_timeout)
+        + &each(&["send_timeout"], options.response_timeout)
+        + &each(&of_replica, options.response_timeout + RESPONSE_MARGIN)
+        + &each(
+            &["proxy_next_upstream_timeout"],
+            RETRY_TIME.min(options.response_timeout),
+        )
         + &format!("keepalive_timeout {}ms;\n", options.keep_alive.as_millis())
 }
 
@@ -336,6 +355,7 @@ pub(crate) mod tests {
             static_prefix: String::new(),
             keep_alive: Duration::from_secs(100),
             client_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(60),
             drain_time: Duration::from_millis(2500),
             max_body: 10 << 20,
             max_requests: 512,
@@ -369,8 +389,11 @@ listen [::]:8080 backlog=4096;
 client_max_body_size 10485760;
 client_header_timeout 10s;
 client_body_timeout 10s;
-send_timeout 10s;
 lingering_time 10s;
+send_timeout 60s;
+proxy_read_timeout 62s;
+proxy_send_timeout 62s;
+proxy_next_upstream_timeout 10s;
 keepalive_timeout 100000ms;
 # max_requests.conf
 limit_conn requests 512;
@@ -403,6 +426,7 @@ keepalive 512;
             static_prefix: "/static/files".to_owned(),
             keep_alive: Duration::from_micros(1500),
             client_timeout: Duration::from_secs(7),
+            response_timeout: Duration::from_secs(5),
             drain_time: Duration::ZERO,
             max_body: 512,
             max_requests: 3,
@@ -427,8 +451,11 @@ listen 127.0.0.1:99 backlog=4096;
 client_max_body_size 512;
 client_header_timeout 7s;
 client_body_timeout 7s;
-send_timeout 7s;
 lingering_time 7s;
+send_timeout 5s;
+proxy_read_timeout 7s;
+proxy_send_timeout 7s;
+proxy_next_upstream_timeout 5s;
 keepalive_timeout 1ms;
 # max_requests.conf
 limit_conn requests 3;

@@ -45,6 +45,8 @@ pub struct Options {
     pub keep_alive: Duration,
     /// How long a client may take for a request's head.
     pub client_timeout: Duration,
+    /// How long a client may take none of a response.
+    pub response_timeout: Duration,
     /// How to stop.
     pub shutdown: Shutdown,
 }
@@ -82,6 +84,7 @@ impl Server {
             max_connections,
             keep_alive,
             client_timeout,
+            response_timeout,
             shutdown,
         } = options;
         let refused = |error| BindError {
@@ -120,7 +123,7 @@ impl Server {
                 (bind.clone(), duplicate, server.listen_uds(listener))
             }
             Address::Tcp(address) => {
-                let listener = listen_tcp(*address, client_timeout).map_err(refused)?;
+                let listener = listen_tcp(*address, response_timeout).map_err(refused)?;
                 let bound = listener.local_addr().map_err(refused)?;
                 let duplicate = listener.try_clone().map(Listener::Tcp);
                 (Address::Tcp(bound), duplicate, server.listen(listener))

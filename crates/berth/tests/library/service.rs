@@ -22,6 +22,7 @@ pub struct Values {
     pub max_requests: usize,
     pub max_body: u64,
     pub client_timeout: Duration,
+    pub response_timeout: Duration,
     pub maintenance: bool,
 }
 
@@ -32,6 +33,7 @@ impl Default for Values {
             max_requests: 512,
             max_body: 10 << 20,
             client_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(60),
             maintenance: false,
         }
     }
@@ -61,6 +63,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         static_dir: "src/http".into(),
         static_prefix: "/static".into(),
         concurrency_limit: ConcurrencyLimit::new(values.max_requests),
+        response_timeout: values.response_timeout,
     };
     let options = Options {
         bind: "127.0.0.1:0".parse().unwrap(),
@@ -68,6 +71,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         max_connections: 1000,
         keep_alive,
         client_timeout: values.client_timeout,
+        response_timeout: values.response_timeout,
         shutdown: Shutdown {
             drain_time: Duration::ZERO,
             shutdown_time: Duration::ZERO,

@@ -115,15 +115,6 @@ fn a_stop_fits_into_the_shortest_grace_of_a_platform() {
     assert!(default("DRAIN_SECONDS") + default("SHUTDOWN_SECONDS") < 8.0);
 }
 
-fn nginx_tries_again_only_where_it_could_not_send() {
-    assert!(
-        upstream_seconds("proxy_connect_timeout") < upstream_seconds("proxy_next_upstream_timeout")
-    );
-    assert!(
-        upstream_seconds("proxy_next_upstream_timeout") < upstream_seconds("proxy_read_timeout")
-    );
-}
-
 /// The paths that a pattern of nginx's has as alternatives, without their slash.
 fn paths_of(alternatives: &Regex, nginx: &str) -> BTreeSet<String> {
     let [list] = alternatives
@@ -291,7 +282,6 @@ harness::trials![
     a_replica_that_has_stopped_is_forgotten_before_its_turn_comes_again,
     a_replica_that_failed_is_back_before_those_that_drain_stop_listening,
     a_stop_fits_into_the_shortest_grace_of_a_platform,
-    nginx_tries_again_only_where_it_could_not_send,
     nginx_knows_the_health_paths,
     base_images_are_named_in_the_dockerfile_alone,
     every_place_names_the_same_rust,

@@ -35,8 +35,6 @@ connection=$http_connection
 x-request-id=$http_x_request_id
 x-forwarded-for=$http_x_forwarded_for
 x-forwarded-proto=$http_x_forwarded_proto
-x-forwarded-host=$http_x_forwarded_host
-forwarded=$http_forwarded
 x-other=$http_x_other
 served-on=$connection
 ";
@@ -101,11 +99,9 @@ fn the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone() {
     );
     assert_eq!(honest["request"], "GET /a%20b/..//?c=%00 HTTP/1.1");
     assert_eq!(honest["host"], "LocalHost.:80");
-    assert_eq!(honest["x-forwarded-host"], "LocalHost.:80");
     assert_eq!(honest["x-other"], "passed on");
     assert_eq!(honest["x-forwarded-proto"], "http");
     assert_eq!(honest["connection"], "", "the connection is kept");
-    assert_eq!(honest["forwarded"], "");
     assert_eq!(
         honest_reply.header("x-request-id"),
         Some(honest["x-request-id"].as_str())
@@ -121,14 +117,11 @@ fn the_app_gets_the_request_unchanged_and_the_client_from_nginx_alone() {
     let (_, forged) = passed_on(
         address,
         "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.9\r\n\
-         X-Forwarded-Proto: https\r\nX-Forwarded-Host: elsewhere.example\r\n\
-         Forwarded: for=203.0.113.9\r\nX-Request-Id: chosen\r\n\
+         X-Forwarded-Proto: https\r\nX-Request-Id: chosen\r\n\
          Connection: X-Forwarded-For, X-Request-Id, Host\r\n\r\n",
     );
     assert_eq!(forged["x-forwarded-for"], honest["x-forwarded-for"]);
     assert_eq!(forged["x-forwarded-proto"], "http");
-    assert_eq!(forged["x-forwarded-host"], "localhost");
-    assert_eq!(forged["forwarded"], "");
     assert_ne!(forged["x-request-id"], "chosen");
     assert_eq!(forged["x-request-id"].len(), 32);
     assert_eq!(forged["connection"], "");

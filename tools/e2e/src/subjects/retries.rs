@@ -9,14 +9,6 @@ use std::{
 use crate::stubs::{Staged, ask, start_nginx};
 use harness::{solo::wait_for, stack::docker, wire::TIMEOUT};
 
-/// For tests in which a replica hangs: the same relations as with nginx's own times, but sooner.
-const SOON: [(&str, &str); 2] = [
-    ("proxy_read_timeout 20s", "proxy_read_timeout 4s"),
-    (
-        "proxy_next_upstream_timeout 10s",
-        "proxy_next_upstream_timeout 2s",
-    ),
-];
 /// Enough requests to reach every replica.
 const ROUND: usize = 6;
 /// At the same time, and more than nginx keeps connections for by itself.
@@ -61,26 +53,36 @@ fn what_may_have_been_processed_is_not_sent_twice() {
     }
 }
 
-fn what_is_not_answered_in_time_is_tried_once_more() {
-    let stage = Staged::start(&["", "", ""], &[0, 1, 2], &SOON);
+/// It may still be running.
+fn what_is_not_answered_in_time_is_not_sent_again() {
+    let stage = Staged::impatient(&["", "", ""], &[0, 1, 2]);
     stage.tell("requests mute");
     thread::scope(|scope| {
-        scope.spawn(|| assert_asked(&stage, "GET", "", 2, GATEWAY_TIMEOUT));
-        scope.spawn(|| assert_asked(&stage, "POST", "", 1, GATEWAY_TIMEOUT));
+        for method in ["GET", "PUT", "POST"] {
+            let stage = &stage;
+            scope.spawn(move || assert_asked(stage, method, "", 1, GATEWAY_TIMEOUT));
+        }
+        scope.spawn(|| {
+            assert_asked(&stage, "POST", "Idempotency-Key: a\r\n", 1, GATEWAY_TIMEOUT);
+        });
     });
 }
 
-fn a_replica_that_hangs_is_not_the_last_word() {
-    let stage = Staged::start(&["", ""], &[0, 1], &SOON);
+fn a_replica_that_hangs_costs_one_request() {
+    let stage = Staged::impatient(&["", ""], &[0, 1]);
     stage.stubs[0].tell("requests mute");
-    for _ in 0..ROUND {
-        assert_eq!(stage.get("/late").status, 200);
-    }
-    assert!(stage.stubs[0].had("GET /late") > 0, "it had no turn");
+    let statuses: Vec<_> = (0..ROUND).map(|_| stage.get("/late").status).collect();
+    let lost = statuses.iter().filter(|&&status| status == 504).count();
+    assert_eq!(
+        (lost, stage.stubs[0].had("GET /late")),
+        (1, 1),
+        "{statuses:?}"
+    );
+    assert_eq!(stage.stubs[1].had("GET /late"), ROUND - 1);
 }
 
 fn the_page_says_what_became_of_the_last_attempt() {
-    let stage = Staged::start(&["", "absent", "absent"], &[0, 1, 2], &SOON);
+    let stage = Staged::impatient(&["", "absent", "absent"], &[0, 1, 2]);
     stage.stubs[0].tell("requests mute");
     let refused = || stage.errors().matches("Connection refused").count();
     let (before, begun) = (refused(), Instant::now());
@@ -327,8 +329,8 @@ fn the_resolver_is_the_containers_own() {
 
 harness::trials![
     what_may_have_been_processed_is_not_sent_twice,
-    what_is_not_answered_in_time_is_tried_once_more,
-    a_replica_that_hangs_is_not_the_last_word,
+    what_is_not_answered_in_time_is_not_sent_again,
+    a_replica_that_hangs_costs_one_request,
     the_page_says_what_became_of_the_last_attempt,
     a_service_may_answer_with_what_nginx_says_of_a_failure,
     an_address_that_is_gone_costs_a_moment,

@@ -18,7 +18,11 @@ use harness::{
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Seconds that a client has, and bytes that a body may have.
-const LIMITS: [(&str, &str); 2] = [("CLIENT_TIMEOUT", "2"), ("MAX_BODY", "1m")];
+const LIMITS: [(&str, &str); 3] = [
+    ("CLIENT_TIMEOUT", "2"),
+    ("RESPONSE_TIMEOUT", "2"),
+    ("MAX_BODY", "1m"),
+];
 /// How long after its limit a client may still be connected.
 const LATE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);

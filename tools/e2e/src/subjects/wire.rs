@@ -1,0 +1,327 @@
+//! What real services send and receive, alike in every mode: a service with all of it (tools/fixture/src/bin/wire.rs) in the
+//! place of the sample.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{
+    modes::{self, Case, Mode, Modes, Service},
+    solo::wait_for,
+    wire::{self, Reply, connect, get},
+};
+use serde_json::Value;
+
+use crate::{load::image, programs::program, run::Batch};
+
+/// The case's name, its modes, and its check.
+type Row = (&'static str, &'static [Mode], fn(&Modes, Mode));
+
+const ALL: &[Mode] = &Mode::ALL;
+const AND_APACHE: &[Mode] = &Mode::AND_APACHE;
+/// The modes with nginx.
+const NGINX: &[Mode] = &[Mode::Stack, Mode::Bundle];
+
+const CASES: &[Row] = &[
+    ("a head of 32 KB passes", ALL, |modes, mode| {
+        // The service's own lines, and those of all responses.
+        for bytes in [4_000, 16_000, 31_000] {
+            let reply = ask(modes, mode, &format!("/head/{bytes}"));
+            assert_eq!(reply.status, 200);
+            let cookie = reply.header("set-cookie").unwrap();
+            assert!(cookie.len() > bytes - 20, "{}", cookie.len());
+        }
+    }),
+    (
+        "a larger head is 502, and no replica's failure",
+        ALL,
+        |modes, mode| {
+            for _ in 0..4 {
+                let reply = ask(modes, mode, "/head/33000");
+                assert_eq!(reply.status, 502);
+                assert!(reply.header("x-request-id").is_some());
+            }
+            let is_reason = |line: &String| line.contains("the head of a response has 33");
+            let reasons = || modes.log(mode).into_iter().filter(is_reason).count();
+            wait_for(|| (reasons() == 4).then_some(()));
+            assert_eq!(ask(modes, mode, "/client").status, 200);
+        },
+    ),
+    (
+        "an upload of MAX_BODY arrives whole, one byte more is 413",
+        ALL,
+        |modes, mode| {
+            let upload = |bytes: usize| {
+                let head = format!(
+                    "PUT /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n"
+                );
+                wire::ask(
+                    modes.address(mode),
+                    [head.as_bytes(), &vec![b'x'; bytes]].concat(),
+                )
+            };
+            for bytes in [0, 9_999, 10_000, 100_000, MAX_BODY] {
+                let reply = upload(bytes);
+                assert_eq!((reply.status, reply.text()), (200, bytes.to_string()));
+            }
+            assert_eq!(upload(MAX_BODY + 1).status, 413);
+        },
+    ),
+    (
+        "a body in chunks arrives whole, and is limited",
+        ALL,
+        |modes, mode| {
+            let upload = |chunks: usize| {
+                let head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+                wire::ask(
+                    modes.address(mode),
+                    format!("{head}{}0\r\n\r\n", chunk.repeat(chunks)),
+                )
+            };
+            for chunks in [0, 1, 100] {
+                let reply = upload(chunks);
+                assert_eq!(
+                    (reply.status, reply.text()),
+                    (200, (chunks * 0x10000).to_string())
+                );
+            }
+            assert_eq!(upload(MAX_BODY / 0x10000 + 1).status, 413);
+        },
+    ),
+    ("20 uploads at once are taken", ALL, |modes, mode| {
+        let address = modes.address(mode);
+        let upload = || {
+            let bytes = 9_000_000;
+            let head = format!(
+                "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n"
+            );
+            wire::ask(address, [head.as_bytes(), &vec![b'x'; bytes]].concat()).status
+        };
+        let statuses = thread::scope(|scope| {
+            let uploads: Vec<_> = (0..20).map(|_| scope.spawn(upload)).collect();
+            uploads
+                .into_iter()
+                .map(|it| it.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(statuses, [200; 20]);
+    }),
+    (
+        "the body of a large upload is asked for with 100",
+        ALL,
+        |modes, mode| {
+            let mut socket = connect(modes.address(mode));
+            let head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\nExpect: 100-continue\r\n\r\n";
+            socket.write_all(head.as_bytes()).unwrap();
+            let mut interim = [0; 25];
+            socket.read_exact(&mut interim).unwrap();
+            assert_eq!(interim, *b"HTTP/1.1 100 Continue\r\n\r\n");
+            socket.write_all(&[b'x'; 20_000]).unwrap();
+            assert!(until(&mut socket, "20000").starts_with("HTTP/1.1 200 OK"));
+        },
+    ),
+    (
+        "a stranger can't say who the client is",
+        AND_APACHE,
+        |modes, mode| {
+            let forged = "GET http://localhost/client HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: elsewhere.example\r\n\
+             Forwarded: for=203.0.113.9;proto=https;host=elsewhere.example\r\nX-Request-Id: chosen\r\n\r\n";
+            let reply = wire::ask(modes.address(mode), forged);
+            let client = json(&reply);
+            assert_eq!(client["actix_client"], client["client"]);
+            assert_ne!(client["client"], "203.0.113.9");
+            assert_eq!(client["scheme"], "http");
+            assert_eq!(client["actix_scheme"], "http");
+            assert_eq!(client["actix_host"], "localhost");
+            assert_eq!(client["url"], "http://localhost/client");
+            let id = reply.header("x-request-id").unwrap();
+            assert_eq!(client["id"], id);
+            assert_ne!(id, "chosen");
+            // The log says the same.
+            let line = wait_for(|| modes.log(mode).into_iter().find(|line| line.contains(id)));
+            assert!(line.contains(client["client"].as_str().unwrap()), "{line}");
+        },
+    ),
+    (
+        "a service sees one id and no foreign header of proxies",
+        AND_APACHE,
+        |modes, mode| {
+            let request = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Request-Id: chosen\r\n\
+             X-Forwarded-Host: elsewhere.example\r\nForwarded: host=elsewhere.example\r\n\r\n";
+            let reply = wire::ask(modes.address(mode), request);
+            let echo = json(&reply);
+            let headers: Vec<(String, String)> =
+                serde_json::from_value(echo["headers"].clone()).unwrap();
+            let values = |name: &str| {
+                let of_name = headers.iter().filter(|(key, _)| key == name);
+                of_name.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+            };
+            assert_eq!(
+                values("x-request-id"),
+                [reply.header("x-request-id").unwrap()]
+            );
+            assert!(values("x-forwarded-host").is_empty(), "{echo}");
+            assert!(values("forwarded").is_empty(), "{echo}");
+        },
+    ),
+    (
+        "each part of a stream arrives at once",
+        AND_APACHE,
+        |modes, mode| {
+            let mut socket = connect(modes.address(mode));
+            socket
+                .write_all(b"GET /parts?number=2&pause=3000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .unwrap();
+            let begin = Instant::now();
+            until(&mut socket, "part 1\n");
+            let first = begin.elapsed();
+            until(&mut socket, "part 2\n");
+            // However slow the machine is, the pause lies between them.
+            assert!(
+                begin.elapsed() - first > Duration::from_secs(1),
+                "both came together"
+            );
+        },
+    ),
+    (
+        "a stream has no chunks in HTTP/1.0",
+        AND_APACHE,
+        |modes, mode| {
+            let request = "GET /parts?number=2&pause=10 HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+            let reply = wire::ask(modes.address(mode), request);
+            assert_eq!(reply.header("transfer-encoding"), None);
+            assert_eq!(reply.text(), "part 1\npart 2\n");
+        },
+    ),
+    (
+        "a stream that pauses for too long is cut",
+        ALL,
+        |modes, mode| {
+            let mut socket = connect(modes.address(mode));
+            socket
+                .write_all(b"GET /parts?number=2&pause=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .unwrap();
+            until(&mut socket, "part 1\n");
+            let mut rest = String::new();
+            let _ = socket.read_to_string(&mut rest);
+            assert!(
+                !rest.contains("part 2") && !rest.ends_with("0\r\n\r\n"),
+                "{rest:?}"
+            );
+        },
+    ),
+    (
+        "a handler that takes too long is 504 with the request's id, once, and is dropped",
+        ALL,
+        |modes, mode| {
+            let count = |text: &str| {
+                modes
+                    .log(mode)
+                    .iter()
+                    .filter(|line| line.contains(text))
+                    .count()
+            };
+            let (begun, dropped) = (count("slow 60000: begun"), count("slow 60000: dropped"));
+            let reply = ask(modes, mode, "/slow/60000");
+            assert_eq!(reply.status, 504);
+            let id = reply.header("x-request-id").expect("the id").to_owned();
+            assert_eq!(reply.text(), "504 Gateway Timeout");
+            wait_for(|| (count("slow 60000: dropped") > dropped).then_some(()));
+            assert_eq!(count("slow 60000: begun"), begun + 1);
+            wait_for(|| (count(&id) > 0).then_some(()));
+        },
+    ),
+    (
+        "a handler that takes less is waited for",
+        ALL,
+        |modes, mode| {
+            let reply = ask(modes, mode, "/slow/1000");
+            assert_eq!((reply.status, reply.text().as_str()), (200, "slow\n"));
+        },
+    ),
+    (
+        "a panic is 500 with the request's id",
+        ALL,
+        |modes, mode| {
+            let reply = ask(modes, mode, "/panic");
+            assert_eq!(reply.status, 500);
+            assert!(reply.header("x-request-id").is_some(), "{reply:?}");
+            assert_eq!(reply.text(), "500 Internal Server Error");
+        },
+    ),
+    ("streams take no page's place", NGINX, |modes, mode| {
+        let open = |_| {
+            let mut socket = connect(modes.address(mode));
+            let request = "GET /parts?number=2&pause=2000 HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+            socket.write_all(request.as_bytes()).unwrap();
+            until(&mut socket, "part 1\n");
+            socket
+        };
+        let streams: Vec<_> = (0..2 * MAX_REQUESTS).map(open).collect();
+        assert_eq!(ask(modes, mode, "/client").status, 200);
+        drop(streams);
+    }),
+];
+
+const MAX_BODY: usize = 10 << 20;
+const MAX_REQUESTS: usize = 32;
+
+pub fn batches() -> Vec<Batch> {
+    let variables = [
+        // Short, so that the end is seen.
+        ("RESPONSE_TIMEOUT", "3".to_owned()),
+        ("MAX_REQUESTS", MAX_REQUESTS.to_string()),
+        ("RUST_LOG", "info".to_owned()),
+    ];
+    let service = Service {
+        program: || program("wire"),
+        app_image: || image("wire", "1"),
+        bundle_image: || image("bundled_wire", "1"),
+    };
+    let modes = Arc::new(Modes::with_service(variables.to_vec(), service));
+    let cases = CASES.iter().flat_map(|&(name, modes, check)| {
+        modes.iter().map(move |&mode| Case {
+            name: name.to_owned(),
+            mode,
+            check: Box::new(move |modes| {
+                check(modes, mode);
+                Ok(())
+            }),
+        })
+    });
+    let trials = modes::trials(&modes, cases.collect());
+    vec![Batch::then(trials, move |_| {
+        modes::take_down(modes);
+        Ok(())
+    })]
+}
+
+fn ask(modes: &Modes, mode: Mode, path: &str) -> Reply {
+    get(modes.address(mode), path, "localhost")
+}
+
+fn json(reply: &Reply) -> Value {
+    assert_eq!(reply.status, 200, "{reply:?}");
+    serde_json::from_slice(&reply.body).expect("JSON")
+}
+
+/// Reads until `text` has come, and returns all that came.
+fn until(socket: &mut TcpStream, text: &str) -> String {
+    let mut read = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        let bytes = socket.read(&mut piece).expect("more comes");
+        assert!(bytes > 0, "{:?}", String::from_utf8_lossy(&read));
+        read.extend_from_slice(&piece[..bytes]);
+        let all = String::from_utf8_lossy(&read);
+        if all.contains(text) {
+            return all.into_owned();
+        }
+    }
+}
