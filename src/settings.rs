@@ -42,6 +42,8 @@ berth::settings! {
         "bytes that the body of a request may have, with `k`, `m` or `g`; a larger one gets 413";
     response_timeout: Bounded<86_400> = "RESPONSE_TIMEOUT", "60",
         "seconds until a response begins, and for each further part of it; a handler that takes longer gets a 504, and is dropped";
+    websocket_timeout: Bounded<604_800> = "WEBSOCKET_TIMEOUT", "3600",
+        "seconds that a WebSocket may be silent in both directions, through nginx";
     max_requests: Bounded<65_535> = "MAX_REQUESTS", "512",
         "requests in flight at the same time, in nginx and in each replica; more get 503 at once";
     max_connections: Bounded<1_000_000> = "MAX_CONNECTIONS", "12000",
@@ -89,6 +91,7 @@ impl Settings {
             drain_time: self.drain_seconds.into(),
             max_body: self.max_body.bytes(),
             response_timeout: self.response_timeout.seconds(),
+            websocket_timeout: self.websocket_timeout.seconds(),
             max_requests: self.max_requests.count(),
             maintenance: self.maintenance.0,
         }

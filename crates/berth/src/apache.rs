@@ -248,6 +248,7 @@ Define request_id_header X-Request-Id
             keep_alive: Duration::ZERO,
             client_timeout: Duration::from_secs(7),
             response_timeout: Duration::from_secs(5),
+            websocket_timeout: Duration::from_secs(9),
             max_body: 512,
             ..defaults()
         };

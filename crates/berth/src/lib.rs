@@ -70,6 +70,7 @@ pub mod middleware {
         pub mod root_dirs;
         pub mod service;
     }
+    pub mod upgrade;
 }
 
 /// Environment variables.

@@ -17,7 +17,7 @@ use crate::{
     container::{Container, nginx_image},
     root, skip,
     solo::FREE,
-    stack::works,
+    stack::{docker, works},
 };
 
 /// The servers under test.
@@ -161,6 +161,19 @@ impl Modes {
             Mode::Solo | Mode::Apache => Vec::new(),
             Mode::Stack => self.stack().log("nginx"),
             Mode::Bundle => self.bundle().nginx_log(),
+        }
+    }
+
+    /// Stops the app as a platform does. Behind nginx, all replicas.
+    pub fn stop(&self, mode: Mode) {
+        match mode {
+            Mode::Solo => match self.solo() {
+                Alone::Process(process) => process.signal("TERM"),
+                Alone::Image(container) => drop(docker(&["stop", &container.name])),
+            },
+            Mode::Stack => drop(self.stack().compose(&["stop", "app"])),
+            Mode::Bundle => self.bundle().signal("TERM"),
+            Mode::Apache => drop(self.apache().compose(&["stop", "app"])),
         }
     }
 

@@ -1,23 +1,36 @@
-//! What a request's head says about its body (RFC 9112 §6).
+//! What a request's head says about its body (RFC 9112 §6), and about another protocol after it (RFC 9110 §7.8).
 
 use actix_web::{
     dev::RequestHead,
     http::{
-        Method,
+        Method, Version,
         header::{CONTENT_LENGTH, UPGRADE},
     },
 };
 
-/// Whether actix reads the body until the connection closes: after CONNECT, and after `Upgrade: websocket`. Reading such a
-/// body waits forever.
-pub fn body_until_close(head: &RequestHead) -> bool {
-    head.method == Method::CONNECT
-        || head.headers().get(UPGRADE).is_some_and(|protocol| {
-            protocol
-                .as_bytes()
-                .trim_ascii()
-                .eq_ignore_ascii_case(b"websocket")
-        })
+/// Whether a WebSocket is asked for, which can only be by GET in HTTP/1.1 with `Connection: upgrade` (RFC 6455 §4.1).
+pub fn asks_for_websocket(head: &RequestHead) -> bool {
+    names_websocket(head)
+        && head.method == Method::GET
+        && head.version == Version::HTTP_11
+        && head.upgrade()
+}
+
+/// Whether `Upgrade` names WebSockets and does not count. actix has then taken all that follows for the request's body.
+pub fn names_websocket_in_vain(head: &RequestHead) -> bool {
+    names_websocket(head) && !asks_for_websocket(head)
+}
+
+fn names_websocket(head: &RequestHead) -> bool {
+    head.headers().get(UPGRADE).is_some_and(|protocol| {
+        let protocol = protocol.as_bytes().trim_ascii();
+        protocol.eq_ignore_ascii_case(b"websocket")
+    })
+}
+
+/// Whether what follows is no body: a tunnel's or a WebSocket's. Reading it as a body waits forever.
+pub fn has_no_end(head: &RequestHead) -> bool {
+    head.method == Method::CONNECT || names_websocket(head)
 }
 
 /// The value of Content-Length in bytes, 0 without one. actix has checked that it is a number.

@@ -26,7 +26,7 @@ use futures_util::{
 };
 
 use super::{error_pages::closing, response_limits::LastRead};
-use crate::http::body::{body_until_close, content_length};
+use crate::http::body::{content_length, has_no_end};
 
 /// Bytes per second that a client may average without running out of time.
 pub const RATE: f64 = 500.0;
@@ -48,7 +48,7 @@ impl BodyLimit {
     /// # Errors
     /// 413 if its Content-Length is too large.
     pub fn apply(&self, request: &mut ServiceRequest) -> Result<Option<LimitedBody>, StatusCode> {
-        if matches!(request.parts().1, Payload::None) || body_until_close(request.head()) {
+        if matches!(request.parts().1, Payload::None) || has_no_end(request.head()) {
             return Ok(None);
         }
         if content_length(request.head()) > self.max {

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
 /// Whether the process drains; shared by all workers.
 #[derive(Clone, Debug, Default)]
 pub struct Drain(Arc<State>);
@@ -17,6 +19,8 @@ pub struct Drain(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     begun: AtomicBool,
+    /// Wakes those that wait for it.
+    told: Notify,
     /// The time of the last request since then.
     last_request: Mutex<Option<Instant>>,
     /// Queries of the readiness probes that are expected through these proxies; each is removed when it has come.
@@ -31,7 +35,16 @@ impl Drain {
 
     /// Begins the drain.
     pub fn begin(&self) {
-        self.0.begun.store(true, Ordering::Relaxed);
+        self.0.begun.store(true, Ordering::SeqCst);
+        self.0.told.notify_waiters();
+    }
+
+    /// Waits for it to begin. A stream or a WebSocket should end then, so that its client can connect to another replica.
+    pub async fn begun(&self) {
+        let told = self.0.told.notified();
+        if !self.0.begun.load(Ordering::SeqCst) {
+            told.await;
+        }
     }
 
     /// Records the time of a request, during the drain.

@@ -36,8 +36,9 @@ use super::{
     response_limits::{self, LastRead, PauseLimit},
     security_headers,
     static_files::service::StaticFiles,
+    upgrade,
 };
-use crate::http::{forwarded::Client, host::AllowedHosts};
+use crate::http::{body::asks_for_websocket, forwarded::Client, host::AllowedHosts};
 
 /// Who sent a request, and its id, as in the access log. A handler takes it as an argument.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct RequestInfo {
     pub id: RequestId,
     /// The client's address and scheme.
     pub client: Client,
+    /// Whether the process is about to stop: what has no end of its own ends then.
+    pub drain: Drain,
 }
 
 impl FromRequest for RequestInfo {
@@ -93,7 +96,7 @@ impl Layers {
     /// From the connection to the access log: the steps around every request, probes included.
     async fn handle<S, B>(
         &self,
-        request: ServiceRequest,
+        mut request: ServiceRequest,
         files: &StaticFiles,
         service: &S,
     ) -> Result<ServiceResponse<Body>, Error>
@@ -109,6 +112,8 @@ impl Layers {
         }
         let in_flight = idle_timeout::track(&request);
         let mut close = self.keep_alive.is_zero() || connection_close::is_requested(&request);
+        close |= upgrade::ignore_in_vain(&mut request);
+        let asks_for_websocket = asks_for_websocket(request.head());
         let version = request.version();
         let client = self.client_ip.resolve(&request);
         let is_head = request.method() == Method::HEAD;
@@ -125,6 +130,7 @@ impl Layers {
             request.extensions_mut().insert(RequestInfo {
                 id: id.clone(),
                 client,
+                drain: self.drain.clone(),
             });
 
             let result = self.respond(request, files, service, client, &id).await;
@@ -146,6 +152,8 @@ impl Layers {
         security_headers::add(response.headers_mut(), client.scheme);
         close |= self.drain.has_begun();
         close |= connection_close::ends_body(&mut response, version);
+        close |= upgrade::was_declined(asks_for_websocket, &response);
+        close &= response.status() != StatusCode::SWITCHING_PROTOCOLS;
         connection_close::enforce_close(&mut response, close);
         let pause = PauseLimit::of(&response, self.response_timeout);
         Ok(response.map_body(|_, body| Body {

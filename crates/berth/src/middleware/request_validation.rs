@@ -11,10 +11,7 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use crate::http::{
-    body::body_until_close,
-    host::{AllowedHosts, Authority},
-};
+use crate::http::host::{AllowedHosts, Authority};
 
 /// Bytes of a request line or a header line, as nginx's `large_client_header_buffers`.
 pub const MAX_LINE: usize = 16 * 1024;
@@ -51,9 +48,7 @@ pub fn validate(head: &RequestHead, allowed: &AllowedHosts) -> Result<(), Reject
     let Some(Ok(authority)) = authority(head).map(Authority::parse) else {
         return Err(malformed);
     };
-    // A service that reads such a body waits forever; WebSockets begin with GET (RFC 6455 §4.1).
-    let is_tunnel = body_until_close(head) && head.method != Method::GET;
-    if is_tunnel || head.uri.path() == "*" || !is_known_form(&head.method) {
+    if head.uri.path() == "*" || !is_known_form(&head.method) {
         return Err(Rejection::NotImplemented);
     }
     if !allowed.allows(&authority) {

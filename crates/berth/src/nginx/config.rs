@@ -31,6 +31,8 @@ const REPLICAS: &str = "app:8080";
 /// nginx asks the DNS again after this time: one second after the answer's lifetime of `valid=1s`.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// The app's own limit comes before these, so that its response says what happened.
+const OF_REPLICA: [&str; 2] = ["proxy_read_timeout", "proxy_send_timeout"];
 /// A request that can't be sent is sent to other replicas for so long, which is less than nginx waits for a response: one that
 /// was sent, and got no response in time, may still be running.
 const RETRY_TIME: Duration = Duration::from_secs(10);
@@ -60,6 +62,8 @@ pub struct Options {
     pub client_timeout: Duration,
     /// How long a response may take to begin and for each further part of it, and a client to take it.
     pub response_timeout: Duration,
+    /// How long a WebSocket may be silent.
+    pub websocket_timeout: Duration,
     /// How long a replica goes on serving after SIGTERM.
     pub drain_time: Duration,
     /// Bytes that the body of a request may have.
@@ -176,6 +180,10 @@ fn render(options: &Options, machine: &Machine) -> Result<Vec<(&'static str, Str
         ("static_prefix.conf", static_prefix(&options.static_prefix)),
         ("limits.conf", limits(options)),
         (
+            "websocket.conf",
+            each_timeout(&OF_REPLICA, options.websocket_timeout),
+        ),
+        (
             "max_requests.conf",
             format!("limit_conn requests {};\n", options.max_requests),
         ),
@@ -250,25 +258,23 @@ fn static_prefix(prefix: &str) -> String {
     format!("\"~^{prefix}/\\S* {prefix}(?<below_prefix>/.+)$\" $below_prefix;\n")
 }
 
+/// A line for each of these directives.
+fn each_timeout(names: &[&str], time: Duration) -> String {
+    let line = |name: &&str| format!("{name} {}s;\n", time.as_secs());
+    names.iter().map(line).collect()
+}
+
 fn limits(options: &Options) -> String {
-    let each = |names: &[&str], time: Duration| {
-        let lines = names
-            .iter()
-            .map(|name| format!("{name} {}s;\n", time.as_secs()));
-        lines.collect::<String>()
-    };
     let of_client = [
         "client_header_timeout",
         "client_body_timeout",
         "lingering_time",
     ];
-    // The app's own limit comes first, so that its response says what happened.
-    let of_replica = ["proxy_read_timeout", "proxy_send_timeout"];
     format!("client_max_body_size {};\n", options.max_body)
-        + &each(&of_client, options.client_timeout)
-        + &each(&["send_timeout"], options.response_timeout)
-        + &each(&of_replica, options.response_timeout + RESPONSE_MARGIN)
-        + &each(
+        + &each_timeout(&of_client, options.client_timeout)
+        + &each_timeout(&["send_timeout"], options.response_timeout)
+        + &each_timeout(&OF_REPLICA, options.response_timeout + RESPONSE_MARGIN)
+        + &each_timeout(
             &["proxy_next_upstream_timeout"],
             RETRY_TIME.min(options.response_timeout),
         )
@@ -356,6 +362,7 @@ pub(crate) mod tests {
             keep_alive: Duration::from_secs(100),
             client_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(60),
+            websocket_timeout: Duration::from_secs(3600),
             drain_time: Duration::from_millis(2500),
             max_body: 10 << 20,
             max_requests: 512,
@@ -395,6 +402,9 @@ proxy_read_timeout 62s;
 proxy_send_timeout 62s;
 proxy_next_upstream_timeout 10s;
 keepalive_timeout 100000ms;
+# websocket.conf
+proxy_read_timeout 3600s;
+proxy_send_timeout 3600s;
 # max_requests.conf
 limit_conn requests 512;
 # maintenance.conf
@@ -427,6 +437,7 @@ keepalive 512;
             keep_alive: Duration::from_micros(1500),
             client_timeout: Duration::from_secs(7),
             response_timeout: Duration::from_secs(5),
+            websocket_timeout: Duration::from_secs(9),
             drain_time: Duration::ZERO,
             max_body: 512,
             max_requests: 3,
@@ -457,6 +468,9 @@ proxy_read_timeout 7s;
 proxy_send_timeout 7s;
 proxy_next_upstream_timeout 5s;
 keepalive_timeout 1ms;
+# websocket.conf
+proxy_read_timeout 9s;
+proxy_send_timeout 9s;
 # max_requests.conf
 limit_conn requests 3;
 # maintenance.conf

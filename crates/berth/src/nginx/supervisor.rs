@@ -241,7 +241,7 @@ impl Bundle {
             Event::StopRequested(signal) => Ok(signal),
             Event::Ended(part, status) => {
                 // It ended in order, so it got a signal: a platform may signal every process.
-                let signal = timeout(SIGNAL_FANOUT, self.stop.next()).await.ok();
+                let signal = timeout(SIGNAL_FANOUT, self.stop.next(|| ())).await.ok();
                 signal
                     .filter(|_| status.success())
                     .ok_or(Failure::Ended(part, status))
@@ -264,6 +264,8 @@ impl Bundle {
         } else {
             log::info!("drained: listening no more");
             self.signal(Part::Nginx, Signal::QUIT);
+            // Streams and WebSockets end, since their clients now connect elsewhere.
+            self.signal(Part::App, Signal::USR1);
         }
         if !self.ended(Part::Nginx, kill_deadline).await? {
             log::warn!("out of time: requests in flight are cut off");
@@ -312,7 +314,7 @@ impl Bundle {
             if let Some((part, status)) = self.reap() {
                 return Event::Ended(part, status);
             }
-            let (stop, child) = (pin!(self.stop.next()), pin!(self.child_signals.recv()));
+            let (stop, child) = (pin!(self.stop.next(|| ())), pin!(self.child_signals.recv()));
             if let Either::Left((signal, _)) = select(stop, child).await {
                 return Event::StopRequested(signal);
             }

@@ -36,7 +36,7 @@ impl Shutdown {
     /// Waits for a stop signal and drains. Returns when the server may close its listener, with the time that is left.
     /// Some platforms signal twice, so a second signal changes nothing.
     pub async fn drained(self, mut signals: StopSignals, drain: Drain) -> Duration {
-        let name = signals.next().await;
+        let name = signals.next(|| drain.begin()).await;
         drain.begin();
         log::info!("{name}: draining for {} s", self.drain_time.as_secs_f32());
         let end = Instant::now() + self.drain_time + self.shutdown_time;

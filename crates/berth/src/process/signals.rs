@@ -5,7 +5,11 @@ use std::{future::poll_fn, io, task::Poll};
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGTERM from most platforms, SIGINT from some and from a terminal, SIGQUIT from those made for nginx.
-pub struct StopSignals([(&'static str, Signal); 3]);
+pub struct StopSignals {
+    stop: [(&'static str, Signal); 3],
+    /// SIGUSR1: nginx drains in front of this process, which goes on until a stop signal.
+    drain: Signal,
+}
 
 impl StopSignals {
     /// Listens from now on: a signal that comes before [`StopSignals::next`] is polled is not lost.
@@ -13,17 +17,23 @@ impl StopSignals {
     /// # Errors
     /// If the system refuses a handler.
     pub fn listen() -> io::Result<Self> {
-        Ok(Self([
-            ("SIGTERM", signal(SignalKind::terminate())?),
-            ("SIGINT", signal(SignalKind::interrupt())?),
-            ("SIGQUIT", signal(SignalKind::quit())?),
-        ]))
+        Ok(Self {
+            stop: [
+                ("SIGTERM", signal(SignalKind::terminate())?),
+                ("SIGINT", signal(SignalKind::interrupt())?),
+                ("SIGQUIT", signal(SignalKind::quit())?),
+            ],
+            drain: signal(SignalKind::user_defined1())?,
+        })
     }
 
-    /// The name of the next one.
-    pub async fn next(&mut self) -> &'static str {
+    /// The name of the next one. Calls `drain` if nginx drains meanwhile.
+    pub async fn next(&mut self, drain: impl Fn()) -> &'static str {
         poll_fn(|cx| {
-            let mut signals = self.0.iter_mut();
+            while self.drain.poll_recv(cx).is_ready() {
+                drain();
+            }
+            let mut signals = self.stop.iter_mut();
             let received =
                 signals.find_map(|(name, signal)| signal.poll_recv(cx).is_ready().then_some(*name));
             received.map_or(Poll::Pending, Poll::Ready)

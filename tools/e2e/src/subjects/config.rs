@@ -93,6 +93,7 @@ pub const MISTAKES: &[(&str, &str, &str)] = &[
     ("CLIENT_TIMEOUT", "2.5", "from 1 to 86400"),
     ("RESPONSE_TIMEOUT", "0", "from 1 to 86400"),
     ("RESPONSE_TIMEOUT", "2.5", "from 1 to 86400"),
+    ("WEBSOCKET_TIMEOUT", "0", "from 1 to 604800"),
     ("MAX_BODY", "0", "such as 64k, 10m or 1g"),
     ("MAX_BODY", "10mb", "such as 64k, 10m or 1g"),
     ("MAX_BODY", "1000000000", "such as 64k, 10m or 1g"),
@@ -269,6 +270,7 @@ pub const GOOD: &[(&str, &str, &str)] = &[
     ("KEEP_ALIVE", "0", "0"),
     ("CLIENT_TIMEOUT", "86400", "86400"),
     ("RESPONSE_TIMEOUT", "86400", "86400"),
+    ("WEBSOCKET_TIMEOUT", "604800", "604800"),
     ("MAX_BODY", "1", "1"),
     ("MAX_BODY", "999999999G", "999999999g"),
     ("MAX_REQUESTS", "65535", "65535"),
@@ -591,7 +593,7 @@ fn the_readme_lists_what_compose_reads_besides() {
 }
 
 /// The variables that Compose does not pass to the app.
-const NOT_HANDED: [(&str, &str); 6] = [
+const NOT_HANDED: [(&str, &str); 7] = [
     ("BIND", "nginx looks for the replicas there"),
     ("PORT", "nginx looks for the replicas there"),
     (
@@ -601,6 +603,7 @@ const NOT_HANDED: [(&str, &str); 6] = [
     ("REQUEST_ID_HEADER", "nginx gives the id, in X-Request-Id"),
     ("STATIC_DIR", "the files are baked in, for nginx too"),
     ("MAINTENANCE", "nginx answers in the app's place"),
+    ("WEBSOCKET_TIMEOUT", "nginx closes a silent one"),
 ];
 
 fn compose_hands_the_app_every_variable_that_is_not_for_nginx_or_the_image() {

@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -15,6 +15,10 @@ use harness::{
     wire::{self, Reply, connect, get},
 };
 use serde_json::Value;
+use tungstenite::{
+    ClientRequestBuilder, HandshakeError, Message, WebSocket, client, handshake::client::Response,
+    protocol::frame::coding::CloseCode,
+};
 
 use crate::{load::image, programs::program, run::Batch};
 
@@ -246,6 +250,84 @@ const CASES: &[Row] = &[
         },
     ),
     (
+        "a WebSocket carries messages both ways, with a subprotocol",
+        ALL,
+        |modes, mode| {
+            let (mut socket, response) = open(modes.address(mode), "/socket").unwrap();
+            let protocol = response.headers().get("sec-websocket-protocol");
+            assert_eq!(protocol.unwrap(), "echo");
+            let long = "x".repeat(40_000);
+            for text in ["hello", &long] {
+                socket.send(Message::text(text)).unwrap();
+                assert_eq!(socket.read().unwrap(), Message::text(text));
+            }
+            // Longer than RESPONSE_TIMEOUT and nginx's margin.
+            thread::sleep(Duration::from_secs(6));
+            socket.send(Message::text("after a pause")).unwrap();
+            assert_eq!(socket.read().unwrap(), Message::text("after a pause"));
+            socket.close(None).unwrap();
+            while socket.read().is_ok() {}
+        },
+    ),
+    (
+        "a request for a WebSocket meets the checks of any request",
+        ALL,
+        |modes, mode| {
+            let address = modes.address(mode);
+            for (host, path, status) in [
+                ("elsewhere.example", "/socket", 404),
+                ("localhost", "/nothing", 404),
+                ("localhost", "/client", 200),
+                ("elsewhere.example", "/health/live", 200),
+            ] {
+                let request = handshake(&format!("GET {path} HTTP/1.1"), host);
+                let reply = wire::ask(address, request);
+                assert_eq!(reply.status, status, "{host} {path}");
+            }
+        },
+    ),
+    (
+        "an Upgrade that does not count is ignored, and the body read",
+        ALL,
+        |modes, mode| {
+            let address = modes.address(mode);
+            let lines = [
+                "Upgrade: websocket\r\n",
+                "Upgrade: websocket\r\nConnection: keep-alive\r\n",
+                "Upgrade: websocket\r\nConnection: close, upgrade\r\n",
+                "Upgrade: websocket\r\nConnection: upgrade\r\n",
+                "Upgrade: h2c\r\nConnection: upgrade\r\n",
+            ];
+            for line in lines {
+                for version in ["1.0", "1.1"] {
+                    let head = format!("POST /echo HTTP/{version}\r\nHost: localhost\r\n{line}");
+                    let request = format!("{head}Content-Length: 5\r\n\r\nhello");
+                    let echo = json(&wire::ask(address, request));
+                    assert_eq!(echo["body"], "hello", "{line}");
+                    assert!(!echo["headers"].to_string().contains("websocket"), "{echo}");
+                }
+            }
+            let chunked = "POST /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+            assert_eq!(json(&wire::ask(address, chunked))["body"], "hello");
+            // A handshake in HTTP/1.0 is none.
+            let reply = wire::ask(address, handshake("GET /socket HTTP/1.0", "localhost"));
+            assert_eq!(reply.status, 400);
+        },
+    ),
+    (
+        "events go on where they ended",
+        AND_APACHE,
+        |modes, mode| {
+            let mut socket = connect(modes.address(mode));
+            let request =
+                "GET /events?pause=10 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 41\r\n\r\n";
+            socket.write_all(request.as_bytes()).unwrap();
+            let text = until(&mut socket, "data: event 43");
+            assert!(!text.contains("event 41\n"), "{text}");
+        },
+    ),
+    (
         "a panic is 500 with the request's id",
         ALL,
         |modes, mode| {
@@ -269,6 +351,33 @@ const CASES: &[Row] = &[
     }),
 ];
 
+/// Cases that end the server, which each has for itself.
+const AT_THE_END: &[Row] = &[
+    (
+        "at a drain a WebSocket is closed with 1001",
+        ALL,
+        |modes, mode| {
+            let (mut socket, _) = open(modes.address(mode), "/socket").unwrap();
+            socket.send(Message::text("hello")).unwrap();
+            assert_eq!(socket.read().unwrap(), Message::text("hello"));
+            modes.stop(mode);
+            let Message::Close(Some(frame)) = socket.read().unwrap() else {
+                panic!("no close frame with a code")
+            };
+            assert_eq!(frame.code, CloseCode::Away);
+        },
+    ),
+    ("at a drain a stream ends", ALL, |modes, mode| {
+        let mut socket = connect(modes.address(mode));
+        let request = "GET /events?pause=10 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        socket.write_all(request.as_bytes()).unwrap();
+        until(&mut socket, "retry: 100\nid: 1\n");
+        modes.stop(mode);
+        let rest = until(&mut socket, "0\r\n\r\n");
+        assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
+    }),
+];
+
 const MAX_BODY: usize = 10 << 20;
 const MAX_REQUESTS: usize = 32;
 
@@ -284,22 +393,44 @@ pub fn batches() -> Vec<Batch> {
         app_image: || image("wire", "1"),
         bundle_image: || image("bundled_wire", "1"),
     };
-    let modes = Arc::new(Modes::with_service(variables.to_vec(), service));
-    let cases = CASES.iter().flat_map(|&(name, modes, check)| {
-        modes.iter().map(move |&mode| Case {
-            name: name.to_owned(),
-            mode,
-            check: Box::new(move |modes| {
-                check(modes, mode);
-                Ok(())
-            }),
+    let batch = |rows: &'static [Row]| {
+        let modes = Arc::new(Modes::with_service(variables.to_vec(), service));
+        let cases = rows.iter().flat_map(|&(name, modes, check)| {
+            modes.iter().map(move |&mode| Case {
+                name: name.to_owned(),
+                mode,
+                check: Box::new(move |modes| {
+                    check(modes, mode);
+                    Ok(())
+                }),
+            })
+        });
+        let trials = modes::trials(&modes, cases.collect());
+        Batch::then(trials, move |_| {
+            modes::take_down(modes);
+            Ok(())
         })
-    });
-    let trials = modes::trials(&modes, cases.collect());
-    vec![Batch::then(trials, move |_| {
-        modes::take_down(modes);
-        Ok(())
-    })]
+    };
+    let ends = (0..AT_THE_END.len()).map(|at| batch(&AT_THE_END[at..=at]));
+    [batch(CASES)].into_iter().chain(ends).collect()
+}
+
+/// The head of a handshake (RFC 6455 §4.1).
+fn handshake(first_line: &str, host: &str) -> String {
+    format!(
+        "{first_line}\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// Opens a WebSocket.
+fn open(address: SocketAddr, path: &str) -> tungstenite::Result<(WebSocket<TcpStream>, Response)> {
+    let request = ClientRequestBuilder::new(format!("ws://localhost{path}").parse().unwrap());
+    let handshaken = client(request.with_sub_protocol("echo"), connect(address));
+    handshaken.map_err(|error| match error {
+        HandshakeError::Failure(error) => error,
+        HandshakeError::Interrupted(_) => panic!("the socket blocks"),
+    })
 }
 
 fn ask(modes: &Modes, mode: Mode, path: &str) -> Reply {
