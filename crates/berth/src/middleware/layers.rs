@@ -207,7 +207,9 @@ impl Layers {
         let early = if self.maintenance {
             Some(maintenance::respond())
         } else {
-            match validate(request.head(), &self.allowed_hosts) {
+            match validate(request.head(), &self.allowed_hosts, || {
+                self.client_ip.trusts_peer(&request)
+            }) {
                 Ok(()) => files.respond(&mut request),
                 Err(Rejection::Invalid(status)) => Some(closing(status)),
                 Err(Rejection::NotImplemented) => Some(fallback::not_implemented()),

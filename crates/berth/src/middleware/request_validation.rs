@@ -17,6 +17,11 @@ use crate::http::host::{AllowedHosts, Authority};
 pub const MAX_LINE: usize = 16 * 1024;
 /// Header lines of a request, as nginx's `max_headers`.
 pub const MAX_HEADERS: usize = 80;
+/// Bytes of the whole head. nginx has buffers for more, and leaves it to the app.
+const MAX_HEAD: usize = 64 * 1024;
+/// Lines and bytes that proxies may add to a client's.
+const LINES_OF_PROXIES: usize = 10;
+const BYTES_OF_PROXIES: usize = 4 * 1024;
 
 /// Why a request goes no further.
 #[derive(Debug)]
@@ -29,12 +34,16 @@ pub enum Rejection {
     HostNotAllowed,
 }
 
-/// Checks a request's head.
+/// Checks a request's head. A proxy may have added some lines to it.
 ///
 /// # Errors
 /// The first check that fails.
-pub fn validate(head: &RequestHead, allowed: &AllowedHosts) -> Result<(), Rejection> {
-    within_limits(head)?;
+pub fn validate(
+    head: &RequestHead,
+    allowed: &AllowedHosts,
+    is_from_proxy: impl Fn() -> bool,
+) -> Result<(), Rejection> {
+    within_limits(head, is_from_proxy)?;
     let malformed = Rejection::Invalid(StatusCode::BAD_REQUEST);
     // "*" is a target for OPTIONS only, and an empty path one for CONNECT only (RFC 9112 §3.2.3, §3.2.4).
     let has_form = match head.uri.path() {
@@ -81,26 +90,35 @@ fn authority(head: &RequestHead) -> Option<&[u8]> {
     }
 }
 
-fn within_limits(head: &RequestHead) -> Result<(), Rejection> {
+fn within_limits(head: &RequestHead, is_from_proxy: impl Fn() -> bool) -> Result<(), Rejection> {
     // METHOD SP target SP HTTP/1.1 CRLF
     let target = head
         .uri
         .path_and_query()
         .map_or(0, |target| target.as_str().len());
-    if head.method.as_str().len() + target + 12 > MAX_LINE {
+    let mut bytes = head.method.as_str().len() + target + 12;
+    if bytes > MAX_LINE {
         return Err(Rejection::Invalid(StatusCode::URI_TOO_LONG));
     }
+    let too_large = Rejection::Invalid(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     let mut lines = 0;
     for (name, value) in head.headers() {
-        lines += 1;
         // name ":" SP value CRLF
-        if lines > MAX_HEADERS || name.as_str().len() + value.len() + 4 > MAX_LINE {
-            return Err(Rejection::Invalid(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            ));
+        let line = name.as_str().len() + value.len() + 4;
+        if line > MAX_LINE {
+            return Err(too_large);
         }
+        lines += 1;
+        bytes += line;
     }
-    Ok(())
+    let is_within = |lines_more, bytes_more| {
+        lines <= MAX_HEADERS + lines_more && bytes <= MAX_HEAD + bytes_more
+    };
+    if is_within(0, 0) || is_within(LINES_OF_PROXIES, BYTES_OF_PROXIES) && is_from_proxy() {
+        Ok(())
+    } else {
+        Err(too_large)
+    }
 }
 
 /// Whether a path is invalid: broken percent-encoding or an encoded NUL (RFC 3986 §2.1), or segments that climb above the
