@@ -47,6 +47,7 @@ pub mod log {
 pub mod middleware {
     pub mod access_log;
     pub mod body_limit;
+    pub mod caching;
     pub mod client_ip;
     pub mod concurrency_limit;
     pub mod connection_close;

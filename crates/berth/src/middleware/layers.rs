@@ -24,6 +24,7 @@ use tokio::task::coop::consume_budget;
 use super::{
     access_log::{AccessLog, Line, RequestId, SERVED_BY, SERVED_BY_VALUE},
     body_limit::BodyLimit,
+    caching,
     client_ip::ClientIp,
     concurrency_limit::{self, ConcurrencyLimit},
     connection_close,
@@ -264,9 +265,8 @@ impl Layers {
             }
         };
         let response = fallback::complete(response.map_into_boxed_body(), &asked);
-        Ok(response_limits::limit_head(internal_errors::hide_details(
-            response,
-        )))
+        let response = caching::fill_caching(internal_errors::hide_details(response));
+        Ok(response_limits::limit_head(response))
     }
 }
 
