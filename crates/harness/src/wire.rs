@@ -141,11 +141,12 @@ fn parse_all(bytes: &[u8], head: bool, closed: bool) -> Exchange {
     }
 }
 
-/// A connection that gives up after [`TIMEOUT`].
+/// A connection whose reads end after [`TIMEOUT`].
 pub fn connect(address: SocketAddr) -> TcpStream {
     let socket =
         TcpStream::connect_timeout(&address, TIMEOUT).expect("the server takes connections");
     socket.set_nodelay(true).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     socket
 }
 

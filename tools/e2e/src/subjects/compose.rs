@@ -331,7 +331,22 @@ fn one_list_of_hosts_governs_both(stack: &Stack) {
     }
 }
 
+fn the_replicas_trust_their_nginx_in_any_network() {
+    need_images();
+    let files = "docker-compose.yml:tools/e2e/fixtures/public_network.yml";
+    let stack = Stack::start(&[("COMPOSE_FILE", files), ("LOG_FORMAT", "json")]);
+    let reply = get(stack.address, "/", "localhost");
+    let id = reply.header("x-request-id").expect("an id");
+    let client = |service| {
+        let line = wait_for(|| stack.log(service).into_iter().find(|it| it.contains(id)));
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        line["client"].clone()
+    };
+    assert_eq!(client("app"), client("nginx"));
+}
+
 harness::trials![
+    the_replicas_trust_their_nginx_in_any_network,
     the_model_is_as_promised,
     a_stack_is_hardened_and_scales,
     settings_reach_every_service,

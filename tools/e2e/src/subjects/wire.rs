@@ -10,8 +10,11 @@ use std::{
 };
 
 use harness::{
+    Stack,
     modes::{self, Case, Mode, Modes, Service},
+    skip,
     solo::wait_for,
+    stack::docker,
     wire::{self, Reply, connect, get},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -28,6 +31,7 @@ type Row = (&'static str, &'static [Mode], fn(&Modes, Mode));
 
 const ALL: &[Mode] = &Mode::ALL;
 const AND_APACHE: &[Mode] = &Mode::AND_APACHE;
+const STACK: &[Mode] = &[Mode::Stack];
 /// The modes with nginx.
 const NGINX: &[Mode] = &[Mode::Stack, Mode::Bundle];
 
@@ -368,6 +372,22 @@ const CASES: &[Row] = &[
             assert!(head.contains("\r\ncache-control: no-store\r\n"), "{head}");
         },
     ),
+    (
+        "a reload of nginx cuts neither an upload, a stream nor a WebSocket",
+        STACK,
+        |modes, mode| {
+            let mut begun = Begun::start(modes.address(mode));
+            let reload = ["exec", "--no-TTY", "nginx", "nginx", "-s", "reload"];
+            modes.stack().compose(&reload);
+            // Time for the new workers.
+            thread::sleep(Duration::from_secs(1));
+            begun.socket.send(Message::text("after")).unwrap();
+            assert_eq!(begun.socket.read().unwrap(), Message::text("after"));
+            until(&mut begun.stream, "part 5\n");
+            begun.upload.write_all(&[b'x'; 10_000]).unwrap();
+            assert!(until(&mut begun.upload, "20000").starts_with("HTTP/1.1 200 OK"));
+        },
+    ),
 ];
 
 /// Cases that end the server, which each has for itself.
@@ -395,6 +415,22 @@ const AT_THE_END: &[Row] = &[
         let rest = until(&mut socket, "0\r\n\r\n");
         assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
     }),
+    (
+        "at a kill an upload is 502, and a stream and a WebSocket are cut",
+        STACK,
+        |modes, mode| {
+            let mut begun = Begun::start(modes.address(mode));
+            for replica in modes.stack().containers("app") {
+                docker(&["kill", &replica]);
+            }
+            assert!(begun.socket.read().is_err());
+            let mut rest = String::new();
+            let _ = begun.stream.read_to_string(&mut rest);
+            assert!(!rest.ends_with("0\r\n\r\n"), "{rest:?}");
+            let answer = until(&mut begun.upload, "502 Bad Gateway");
+            assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+        },
+    ),
 ];
 
 const MAX_BODY: usize = 10 << 20;
@@ -431,7 +467,31 @@ pub fn batches() -> Vec<Batch> {
         })
     };
     let ends = (0..AT_THE_END.len()).map(|at| batch(&AT_THE_END[at..=at]));
-    [batch(CASES)].into_iter().chain(ends).collect()
+    let large = "stack: a body of 1 GB passes through nginx with 64 MB";
+    let large = match modes::why_not(modes::STACK) {
+        Some(why) => skip::skipped(large, why),
+        None => skip::trial(large, a_body_of_1_gb_passes),
+    };
+    let batches = [batch(CASES)].into_iter().chain(ends);
+    batches.chain([Batch::of(vec![large])]).collect()
+}
+
+fn a_body_of_1_gb_passes() {
+    const MEGABYTE: usize = 1 << 20;
+    let stack = Stack::start(&[
+        ("APP_IMAGE", &image("wire", "1")),
+        ("MAX_BODY", "1g"),
+        ("NGINX_MEMORY", "64M"),
+    ]);
+    let mut socket = connect(stack.address);
+    let bytes = 1024 * MEGABYTE;
+    let head =
+        format!("PUT /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    let piece = vec![b'x'; MEGABYTE];
+    (0..1024).for_each(|_| socket.write_all(&piece).unwrap());
+    let answer = until(&mut socket, &bytes.to_string());
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
 /// The head of a handshake (RFC 6455 §4.1).
@@ -450,6 +510,38 @@ fn open(address: SocketAddr, path: &str) -> tungstenite::Result<(WebSocket<TcpSt
         HandshakeError::Failure(error) => error,
         HandshakeError::Interrupted(_) => panic!("the socket blocks"),
     })
+}
+
+/// A WebSocket, a stream, and an upload of which a half was sent.
+struct Begun {
+    socket: WebSocket<TcpStream>,
+    stream: TcpStream,
+    upload: TcpStream,
+}
+
+impl Begun {
+    fn start(address: SocketAddr) -> Self {
+        let (mut socket, _) = open(address, "/socket").unwrap();
+        socket.send(Message::text("before")).unwrap();
+        assert_eq!(socket.read().unwrap(), Message::text("before"));
+        let mut stream = connect(address);
+        let request = "GET /parts?number=100&pause=500 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        until(&mut stream, "part 1\n");
+        let mut upload = connect(address);
+        let head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\
+             Expect: 100-continue\r\n\r\n";
+        upload.write_all(head.as_bytes()).unwrap();
+        until(&mut upload, "100 Continue\r\n\r\n");
+        upload.write_all(&[b'x'; 10_000]).unwrap();
+        // Time for nginx to pass the half on.
+        thread::sleep(Duration::from_millis(500));
+        Self {
+            socket,
+            stream,
+            upload,
+        }
+    }
 }
 
 fn ask(modes: &Modes, mode: Mode, path: &str) -> Reply {
