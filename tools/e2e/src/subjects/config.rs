@@ -593,7 +593,7 @@ fn the_readme_lists_what_compose_reads_besides() {
 }
 
 /// The variables that Compose does not pass to the app.
-const NOT_HANDED: [(&str, &str); 7] = [
+const NOT_HANDED: [(&str, &str); 6] = [
     ("BIND", "nginx looks for the replicas there"),
     ("PORT", "nginx looks for the replicas there"),
     (
@@ -603,7 +603,6 @@ const NOT_HANDED: [(&str, &str); 7] = [
     ("REQUEST_ID_HEADER", "nginx gives the id, in X-Request-Id"),
     ("STATIC_DIR", "the files are baked in, for nginx too"),
     ("MAINTENANCE", "nginx answers in the app's place"),
-    ("WEBSOCKET_TIMEOUT", "nginx closes a silent one"),
 ];
 
 fn compose_hands_the_app_every_variable_that_is_not_for_nginx_or_the_image() {
