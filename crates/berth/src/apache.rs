@@ -153,6 +153,7 @@ fn trusted_proxies(options: &Options) -> String {
     // No header is called ":".
     let id_header = options.request_id_header.as_deref().unwrap_or(":");
     lines.push(format!("Define request_id_header {id_header}\n"));
+    lines.push(format!("Define client_header {}\n", options.client_header));
     lines.concat()
 }
 
@@ -235,6 +236,7 @@ KeepAlive On
 KeepAliveTimeout 100000ms
 # trusted_proxies.conf
 Define request_id_header X-Request-Id
+Define client_header X-Forwarded-For
 ";
         assert_eq!(rendered(&defaults(), true), expected);
     }
@@ -275,6 +277,7 @@ SetEnvIfExpr \"%{CONN_REMOTE_ADDR} -ipmatch '::/1'\" is_trusted
 RemoteIPInternalProxy 8000::/1
 SetEnvIfExpr \"%{CONN_REMOTE_ADDR} -ipmatch '8000::/1'\" is_trusted
 Define request_id_header :
+Define client_header X-Real-IP
 ";
         assert_eq!(rendered(&options, false), expected);
     }

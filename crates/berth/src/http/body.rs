@@ -4,14 +4,16 @@ use actix_web::{
     dev::RequestHead,
     http::{
         Method, Version,
-        header::{CONTENT_LENGTH, UPGRADE},
+        header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
     },
 };
 
-/// Whether a WebSocket is asked for, which can only be by GET in HTTP/1.1 with `Connection: upgrade` (RFC 6455 §4.1).
+/// Whether a WebSocket is asked for, which can only be by GET in HTTP/1.1 with `Connection: upgrade` (RFC 6455 §4.1). actix
+/// reads chunks as such, so none can follow a head that announces them.
 pub fn asks_for_websocket(head: &RequestHead) -> bool {
     names_websocket(head)
         && head.method == Method::GET
+        && !head.headers().contains_key(TRANSFER_ENCODING)
         && head.version == Version::HTTP_11
         && head.upgrade()
 }
@@ -21,8 +23,10 @@ pub fn names_websocket_in_vain(head: &RequestHead) -> bool {
     names_websocket(head) && !asks_for_websocket(head)
 }
 
-fn names_websocket(head: &RequestHead) -> bool {
-    head.headers().get(UPGRADE).is_some_and(|protocol| {
+/// Whether an `Upgrade` names WebSockets, as actix looks for it.
+pub fn names_websocket(head: &RequestHead) -> bool {
+    let mut lines = head.headers().get_all(UPGRADE);
+    lines.any(|protocol| {
         let protocol = protocol.as_bytes().trim_ascii();
         protocol.eq_ignore_ascii_case(b"websocket")
     })

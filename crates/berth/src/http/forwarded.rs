@@ -5,7 +5,7 @@
 //! client's. Entries to its left prove nothing. Some platforms use a header of their own, which is read the same way.
 //!
 //! `Forwarded` (RFC 7239) is never read: a second header for the same fact would let a client past every proxy that sets
-//! only the first. Berth's nginx overwrites it.
+//! only the first. The app removes it before the service runs.
 //!
 //! A peer without an address is nginx on a Unix socket, or a TCP client that has already reset the connection. Such a peer
 //! is trusted only where the server listens on a Unix socket ([`TrustedProxies::listening_on_unix`]).

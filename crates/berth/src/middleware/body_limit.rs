@@ -1,7 +1,8 @@
 //! Limits a request's body: its size (`MAX_BODY`) and its slowness (`CLIENT_TIMEOUT`).
 //!
 //! actix limits bodies that a handler keeps in memory (256 KB). It limits neither streamed nor unread ones, and waits
-//! forever. nginx has the same limits (`nginx/conf.d/limits.conf`) except [`RATE`]: it limits each wait only.
+//! forever. nginx has the same limits (`nginx/conf.d/limits.conf`) except [`RATE`]: it limits each wait only. A small body
+//! it collects itself.
 
 use std::{
     cell::{Cell, RefCell},

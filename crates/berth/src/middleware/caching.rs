@@ -3,7 +3,7 @@
 use actix_web::{
     body::BoxBody,
     dev::ServiceResponse,
-    http::header::{CACHE_CONTROL, HeaderValue},
+    http::header::{CACHE_CONTROL, EXPIRES, HeaderValue},
 };
 
 /// Caches may keep it, and ask before each use (RFC 9111 §5.2.2.4): without it, they may guess how long it is good for.
@@ -11,7 +11,9 @@ const DEFAULT: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Adds the default.
 pub fn fill_caching(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    if !response.status().is_informational() && !response.headers().contains_key(CACHE_CONTROL) {
+    let headers = response.headers();
+    let says = headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES);
+    if !says && !response.status().is_informational() {
         response.headers_mut().insert(CACHE_CONTROL, DEFAULT);
     }
     response

@@ -1,24 +1,38 @@
 //! Makes `Connection: close` final. A server "MUST NOT" process what a client sends after it (RFC 9112 §9.6); actix would
 //! answer the pipelined requests that it has read, and keep the connection.
 
-use std::{cell::Cell, convert::Infallible, time::Duration};
+use std::{cell::Cell, convert::Infallible, rc::Rc, time::Duration};
 
 use actix_web::{
     HttpResponse,
     body::{BodySize, MessageBody, SizedStream},
     dev::{Extensions, ResponseHead, ServiceRequest, ServiceResponse},
-    http::{ConnectionType, Version},
+    http::{ConnectionType, StatusCode, Version},
     rt::time::sleep,
     web::Bytes,
 };
 use futures_util::stream;
 
+use crate::http::body::names_websocket;
+
 /// Time for the last response to leave actix's buffer; most leave at once.
 const FLUSH_DELAY: Duration = Duration::from_millis(200);
 
 /// Whether a connection has had its last response.
-#[derive(Default)]
-struct Closed(Cell<bool>);
+#[derive(Clone, Default)]
+pub struct Closed(Rc<Cell<bool>>);
+
+impl Closed {
+    /// That of a request's connection.
+    pub fn of(request: &ServiceRequest) -> Self {
+        request.conn_data::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// This response is the last.
+    pub fn close(&self) {
+        self.0.set(true);
+    }
+}
 
 /// Marks a new connection; for `HttpServer::on_connect`.
 pub fn connected(connection: &mut Extensions) {
@@ -39,24 +53,32 @@ pub async fn drop_pipelined(request: ServiceRequest) -> ServiceResponse {
     request.into_response(HttpResponse::Ok().body(nothing))
 }
 
-/// Whether the connection must end a streamed body: HTTP/1.0 knows no chunks (RFC 9112 §6.1), so it gets none.
-pub fn ends_body<B: MessageBody>(response: &mut ServiceResponse<B>, version: Version) -> bool {
-    let ends = version < Version::HTTP_11 && response.response().body().size() == BodySize::Stream;
-    response.response_mut().head_mut().no_chunking(ends);
+/// Whether a stream may be sent in chunks: HTTP/1.0 knows none (RFC 9112 §6.1), and actix sends none to a request that names
+/// WebSockets.
+pub fn takes_chunks(request: &ServiceRequest) -> bool {
+    request.version() == Version::HTTP_11 && !names_websocket(request.head())
+}
+
+/// Whether the connection must end the body: a stream without chunks.
+pub fn ends_body<B: MessageBody>(response: &mut ServiceResponse<B>, takes_chunks: bool) -> bool {
+    let is_stream = response.response().body().size() == BodySize::Stream;
+    let ends = is_stream && !takes_chunks && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if ends {
+        response.response_mut().head_mut().no_chunking(true);
+    }
     ends
 }
 
 /// Closes the connection after this response if `close` says so, or the response itself does.
-pub fn enforce_close<B>(response: &mut ServiceResponse<B>, close: bool) {
+pub fn enforce_close<B>(response: &mut ServiceResponse<B>, close: bool, closed: &Closed) {
     let head: &mut ResponseHead = response.response_mut().head_mut();
     if close {
         head.set_connection_type(ConnectionType::Close);
     }
     // actix reuses the heads of responses, with the version of the one before.
     head.version = Version::HTTP_11;
-    let is_last = head.connection_type() == ConnectionType::Close;
-    if is_last && let Some(closed) = response.request().conn_data::<Closed>() {
-        closed.0.set(true);
+    if head.connection_type() == ConnectionType::Close {
+        closed.close();
     }
 }
 

@@ -19,7 +19,9 @@ pub struct Drain(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     begun: AtomicBool,
-    /// Wakes those that wait for it.
+    /// No request comes any more: what has no end of its own should end.
+    ending: AtomicBool,
+    /// Wakes those that wait for that.
     told: Notify,
     /// The time of the last request since then.
     last_request: Mutex<Option<Instant>>,
@@ -35,14 +37,19 @@ impl Drain {
 
     /// Begins the drain.
     pub fn begin(&self) {
-        self.0.begun.store(true, Ordering::SeqCst);
+        self.0.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends it: proxies have had their time, and send new requests elsewhere.
+    pub fn end(&self) {
+        self.0.ending.store(true, Ordering::SeqCst);
         self.0.told.notify_waiters();
     }
 
-    /// Waits for it to begin. A stream or a WebSocket should end then, so that its client can connect to another replica.
-    pub async fn begun(&self) {
+    /// Waits for its end. A stream or a WebSocket should end then: its client connects again, to another replica.
+    pub async fn ended(&self) {
         let told = self.0.told.notified();
-        if !self.0.begun.load(Ordering::SeqCst) {
+        if !self.0.ending.load(Ordering::SeqCst) {
             told.await;
         }
     }

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 
 use super::{
     access_log::RequestId,
-    error_pages::{Page, render},
+    error_pages::{Page, closing, render},
     security_headers,
 };
 use crate::http::{accept::wants_html, forwarded::Scheme};
@@ -80,7 +80,7 @@ impl ResponseError for Gone {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::new(self.status);
+        let mut response = closing(self.status);
         let page = Page::Status(response.status());
         let text = render(response.head_mut(), page, wants_html(self.accept.iter()));
         security_headers::add(response.headers_mut(), self.scheme);

@@ -27,7 +27,7 @@ use super::{
     caching,
     client_ip::ClientIp,
     concurrency_limit::{self, ConcurrencyLimit},
-    connection_close,
+    connection_close::{self, Closed},
     drain::Drain,
     error_pages::{self, closing},
     fallback, health,
@@ -48,7 +48,7 @@ pub struct RequestInfo {
     pub id: RequestId,
     /// The client's address and scheme.
     pub client: Client,
-    /// Whether the process is about to stop: what has no end of its own ends then.
+    /// Tells when the process is about to stop: what has no end of its own ends then.
     pub drain: Drain,
 }
 
@@ -113,9 +113,10 @@ impl Layers {
         }
         let in_flight = idle_timeout::track(&request);
         let mut close = self.keep_alive.is_zero() || connection_close::is_requested(&request);
+        let takes_chunks = connection_close::takes_chunks(&request);
         close |= upgrade::ignore_in_vain(&mut request);
         let asks_for_websocket = asks_for_websocket(request.head());
-        let version = request.version();
+        let closed = Closed::of(&request);
         let client = self.client_ip.resolve(&request);
         let is_head = request.method() == Method::HEAD;
 
@@ -141,7 +142,8 @@ impl Layers {
                     Err(error) => error.as_response_error().status_code().as_u16(),
                 };
             }
-            let mut response = result?;
+            // The handler is gone, and the request's body with it.
+            let mut response = result.inspect_err(|_| closed.close())?;
             id.add_to(response.headers_mut());
             if self.served_by {
                 let name = SERVED_BY_VALUE.clone();
@@ -152,10 +154,10 @@ impl Layers {
 
         security_headers::add(response.headers_mut(), client.scheme);
         close |= self.drain.has_begun();
-        close |= connection_close::ends_body(&mut response, version);
+        close |= connection_close::ends_body(&mut response, takes_chunks);
         close |= upgrade::was_declined(asks_for_websocket, &response);
         close &= response.status() != StatusCode::SWITCHING_PROTOCOLS;
-        connection_close::enforce_close(&mut response, close);
+        connection_close::enforce_close(&mut response, close, &closed);
         let pause = PauseLimit::of(&response, self.response_timeout);
         Ok(response.map_body(|_, body| Body {
             body,

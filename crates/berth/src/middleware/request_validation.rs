@@ -17,8 +17,8 @@ use crate::http::host::{AllowedHosts, Authority};
 pub const MAX_LINE: usize = 16 * 1024;
 /// Header lines of a request, as nginx's `max_headers`.
 pub const MAX_HEADERS: usize = 80;
-/// Bytes of the whole head. nginx has buffers for more, and leaves it to the app.
-const MAX_HEAD: usize = 64 * 1024;
+/// Bytes of the whole head. nginx has buffers for more, and leaves larger ones to the app.
+const MAX_HEAD: usize = 32 * 1024;
 /// Lines and bytes that proxies may add to a client's.
 const LINES_OF_PROXIES: usize = 10;
 const BYTES_OF_PROXIES: usize = 4 * 1024;

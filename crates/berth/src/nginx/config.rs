@@ -196,6 +196,7 @@ fn render(options: &Options, machine: &Machine) -> Result<Vec<(&'static str, Str
             format!("real_ip_header {};\n", options.client_header)
                 + &each(|network| format!("set_real_ip_from {network};\n")),
         ),
+        ("client_header.conf", client_header(&options.client_header)),
         (
             "trusted_proxies.conf",
             each(|network| format!("{network} 1;\n")),
@@ -279,6 +280,14 @@ fn limits(options: &Options) -> String {
             RETRY_TIME.min(options.response_timeout),
         )
         + &format!("keepalive_timeout {}ms;\n", options.keep_alive.as_millis())
+}
+
+/// The replicas get the client's address in it, whatever a stranger wrote. X-Forwarded-For has a line of its own.
+fn client_header(name: &str) -> String {
+    if name.eq_ignore_ascii_case("X-Forwarded-For") {
+        return String::new();
+    }
+    format!("proxy_set_header {name} $remote_addr;\n")
 }
 
 fn request_id(header: Option<&str>) -> String {
@@ -411,6 +420,7 @@ limit_conn requests 512;
 default 0;
 # real_ip.conf
 real_ip_header X-Forwarded-For;
+# client_header.conf
 # trusted_proxies.conf
 # request_id.conf
 default $http_x_request_id;
@@ -487,6 +497,8 @@ set_real_ip_from 192.168.0.0/16;
 set_real_ip_from ::1;
 set_real_ip_from fc00::/7;
 set_real_ip_from fe80::/10;
+# client_header.conf
+proxy_set_header X-Real-IP $remote_addr;
 # trusted_proxies.conf
 10.0.0.0/8 1;
 10.1.0.0/16 1;

@@ -3,6 +3,7 @@
 //! 1. The signal. Readiness fails at once, every response closes its connection, and the replica asks the nginx in front
 //!    to take it out of turn ([`super::deregister`]). Requests are served as before, for `DRAIN_SECONDS` and until none
 //!    has come for [`QUIET`].
+//!    Then streams and WebSockets are told to end.
 //! 2. The listener closes. Requests in flight have what is left of `SHUTDOWN_SECONDS` to finish.
 //! 3. The end, with exit code 0.
 //!
@@ -36,7 +37,7 @@ impl Shutdown {
     /// Waits for a stop signal and drains. Returns when the server may close its listener, with the time that is left.
     /// Some platforms signal twice, so a second signal changes nothing.
     pub async fn drained(self, mut signals: StopSignals, drain: Drain) -> Duration {
-        let name = signals.next(|| drain.begin()).await;
+        let name = signals.next(|| drain.end()).await;
         drain.begin();
         log::info!("{name}: draining for {} s", self.drain_time.as_secs_f32());
         let end = Instant::now() + self.drain_time + self.shutdown_time;
@@ -45,6 +46,7 @@ impl Shutdown {
             deregister::deregister(nginx, &drain);
         }
         sleep(self.drain_time).await;
+        drain.end();
         while !drain.is_idle_for(QUIET) && Instant::now() < latest {
             sleep(POLL_INTERVAL).await;
         }

@@ -7,8 +7,8 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 /// SIGTERM from most platforms, SIGINT from some and from a terminal, SIGQUIT from those made for nginx.
 pub struct StopSignals {
     stop: [(&'static str, Signal); 3],
-    /// SIGUSR1: nginx drains in front of this process, which goes on until a stop signal.
-    drain: Signal,
+    /// SIGUSR1: nginx, in front of this process, takes no more requests. This process goes on until a stop signal.
+    drained: Signal,
 }
 
 impl StopSignals {
@@ -23,15 +23,15 @@ impl StopSignals {
                 ("SIGINT", signal(SignalKind::interrupt())?),
                 ("SIGQUIT", signal(SignalKind::quit())?),
             ],
-            drain: signal(SignalKind::user_defined1())?,
+            drained: signal(SignalKind::user_defined1())?,
         })
     }
 
-    /// The name of the next one. Calls `drain` if nginx drains meanwhile.
-    pub async fn next(&mut self, drain: impl Fn()) -> &'static str {
+    /// The name of the next one. Calls `drained` if nginx has drained meanwhile.
+    pub async fn next(&mut self, drained: impl Fn()) -> &'static str {
         poll_fn(|cx| {
-            while self.drain.poll_recv(cx).is_ready() {
-                drain();
+            while self.drained.poll_recv(cx).is_ready() {
+                drained();
             }
             let mut signals = self.stop.iter_mut();
             let received =

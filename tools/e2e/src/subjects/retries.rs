@@ -63,7 +63,13 @@ fn what_is_not_answered_in_time_is_not_sent_again() {
             scope.spawn(move || assert_asked(stage, method, "", 1, GATEWAY_TIMEOUT));
         }
         scope.spawn(|| {
-            assert_asked(&stage, "POST", "Idempotency-Key: a\r\n", 1, GATEWAY_TIMEOUT);
+            assert_asked(
+                &stage,
+                "POST",
+                "Idempotency-Key: a|b\r\n",
+                1,
+                GATEWAY_TIMEOUT,
+            );
         });
     });
 }
