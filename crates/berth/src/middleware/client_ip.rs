@@ -33,8 +33,8 @@ impl ClientIp {
             .client(peer, lines(&self.header), lines(&X_FORWARDED_PROTO))
     }
 
-    /// Makes the headers say what `client` says, whatever a stranger wrote into them: actix's `ConnectionInfo` believes them
-    /// from anybody. The host is that of Host, which was checked.
+    /// Makes the headers say what `client` says, whatever was sent in them: actix's `ConnectionInfo` believes them from any
+    /// peer. The host is that of Host, which was checked.
     pub fn overwrite(&self, request: &mut ServiceRequest, client: Client) {
         let direct = Client::direct(peer(request));
         let names_scheme = request.uri().scheme().is_some();

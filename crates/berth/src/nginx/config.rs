@@ -282,7 +282,7 @@ fn limits(options: &Options) -> String {
         + &format!("keepalive_timeout {}ms;\n", options.keep_alive.as_millis())
 }
 
-/// The replicas get the client's address in it, whatever a stranger wrote. X-Forwarded-For has a line of its own.
+/// The replicas get the client's address in it, whatever the peer sent. X-Forwarded-For has a line of its own.
 fn client_header(name: &str) -> String {
     if name.eq_ignore_ascii_case("X-Forwarded-For") {
         return String::new();
@@ -518,6 +518,26 @@ server unix:/tmp/berth.sock;
 keepalive 3;
 "#;
         assert_eq!(rendered(&options, &machine), expected);
+    }
+
+    #[test]
+    fn a_request_that_is_slow_is_not_sent_to_another_replica() {
+        let seconds = |limits: &str, name: &str| -> u64 {
+            let time = limits.lines().find_map(|line| line.strip_prefix(name));
+            let time = time.and_then(|it| it.trim().strip_suffix("s;"));
+            time.expect("the directive").parse().expect("seconds")
+        };
+        for response_timeout in [1, 9, 10, 60, 86_400] {
+            let limits = limits(&Options {
+                response_timeout: Duration::from_secs(response_timeout),
+                ..defaults()
+            });
+            let retries = seconds(&limits, "proxy_next_upstream_timeout ");
+            assert!(
+                retries < seconds(&limits, "proxy_read_timeout "),
+                "{limits}"
+            );
+        }
     }
 
     #[test]

@@ -135,7 +135,7 @@ const CASES: &[Row] = &[
         },
     ),
     (
-        "a stranger can't say who the client is",
+        "an untrusted peer can't say who the client is",
         AND_APACHE,
         |modes, mode| {
             let forged = "GET http://localhost/client HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
