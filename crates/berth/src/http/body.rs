@@ -18,11 +18,6 @@ pub fn asks_for_websocket(head: &RequestHead) -> bool {
         && head.upgrade()
 }
 
-/// Whether `Upgrade` names WebSockets and does not count. actix has then taken all that follows for the request's body.
-pub fn names_websocket_in_vain(head: &RequestHead) -> bool {
-    names_websocket(head) && !asks_for_websocket(head)
-}
-
 /// Whether an `Upgrade` names WebSockets, as actix looks for it.
 pub fn names_websocket(head: &RequestHead) -> bool {
     let mut lines = head.headers().get_all(UPGRADE);

@@ -13,8 +13,6 @@ use actix_web::{
 };
 use futures_util::stream;
 
-use crate::http::body::names_websocket;
-
 /// Time for the last response to leave actix's buffer; most leave at once.
 const FLUSH_DELAY: Duration = Duration::from_millis(200);
 
@@ -51,12 +49,6 @@ pub async fn drop_pipelined(request: ServiceRequest) -> ServiceResponse {
     // A body that ends before it begins: actix drops the connection, and sends nothing of the response.
     let nothing = SizedStream::new(1, stream::empty::<Result<Bytes, Infallible>>());
     request.into_response(HttpResponse::Ok().body(nothing))
-}
-
-/// Whether a stream may be sent in chunks: HTTP/1.0 knows none (RFC 9112 §6.1), and actix sends none to a request that names
-/// WebSockets.
-pub fn takes_chunks(request: &ServiceRequest) -> bool {
-    request.version() == Version::HTTP_11 && !names_websocket(request.head())
 }
 
 /// Whether the connection must end the body: a stream without chunks.

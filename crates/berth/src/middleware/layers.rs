@@ -15,7 +15,7 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform},
     error::ErrorInternalServerError,
-    http::{Method, StatusCode, header::HeaderName},
+    http::{Method, StatusCode, Version, header::HeaderName},
     web::Bytes,
 };
 use futures_util::future::{LocalBoxFuture, Ready, ready};
@@ -37,9 +37,9 @@ use super::{
     response_limits::{self, LastRead, PauseLimit},
     security_headers,
     static_files::service::StaticFiles,
-    upgrade,
+    upgrade::Upgrade,
 };
-use crate::http::{body::asks_for_websocket, forwarded::Client, host::AllowedHosts};
+use crate::http::{forwarded::Client, host::AllowedHosts};
 
 /// Who sent a request, and its id, as in the access log. A handler takes it as an argument.
 #[derive(Clone, Debug)]
@@ -113,9 +113,10 @@ impl Layers {
         }
         let in_flight = idle_timeout::track(&request);
         let mut close = self.keep_alive.is_zero() || connection_close::is_requested(&request);
-        let takes_chunks = connection_close::takes_chunks(&request);
-        close |= upgrade::ignore_in_vain(&mut request);
-        let asks_for_websocket = asks_for_websocket(request.head());
+        let upgrade = Upgrade::of(request.head());
+        close |= upgrade.ignore_in_vain(&mut request);
+        // HTTP/1.0 knows no chunks (RFC 9112 §6.1), and actix sends none to a request that names WebSockets.
+        let takes_chunks = request.version() == Version::HTTP_11 && !upgrade.names_websocket;
         let closed = Closed::of(&request);
         let client = self.client_ip.resolve(&request);
         let is_head = request.method() == Method::HEAD;
@@ -155,7 +156,7 @@ impl Layers {
         security_headers::add(response.headers_mut(), client.scheme);
         close |= self.drain.has_begun();
         close |= connection_close::ends_body(&mut response, takes_chunks);
-        close |= upgrade::was_declined(asks_for_websocket, &response);
+        close |= upgrade.was_declined(&response);
         close &= response.status() != StatusCode::SWITCHING_PROTOCOLS;
         connection_close::enforce_close(&mut response, close, &closed);
         let pause = PauseLimit::of(&response, self.response_timeout);
