@@ -40,6 +40,7 @@ pub fn build(
     let keep_alive = Duration::from(settings.keep_alive);
     let client_timeout = settings.client_timeout.seconds();
     let response_timeout = settings.response_timeout.seconds();
+    let behind_nginx = settings.is_behind_nginx();
     let drain = Drain::default();
     // The steps of `berth::middleware::layers`, in the order in which a request meets them.
     let layers = Layers {
@@ -81,6 +82,7 @@ pub fn build(
         keep_alive,
         client_timeout,
         response_timeout,
+        behind_nginx,
         shutdown: Shutdown {
             drain_time: settings.drain_seconds.into(),
             shutdown_time: settings.shutdown_seconds.into(),

@@ -14,12 +14,9 @@ use berth::{
     apache,
     log::start::Log,
     middleware::access_log::AccessLog,
-    nginx::{error_page_files, exec, log_relay, supervisor},
+    nginx::{deferred_listen, error_page_files, exec, log_relay, supervisor},
     process::{probe, sched_batch, startup_checks},
-    settings::{
-        reader::{EX_CONFIG, Warning},
-        values::Address,
-    },
+    settings::reader::{EX_CONFIG, Warning},
 };
 
 const USAGE: &str = "\
@@ -53,9 +50,11 @@ async fn main() -> ExitCode {
         ["nginx", ref rest @ ..] => nginx(rest),
         ["apache", ref rest @ ..] => apache(rest),
         ["bundle"] => bundle().await,
-        // Children of the two: one passes nginx's log on, one tells httpd of replicas that come and go.
+        // Children of the two: they pass nginx's log on, let nginx listen, and tell httpd of replicas that come and go.
         [log_relay::COMMAND] => log_relay::run()
             .map_err(|error| ExitError(1, format!("can't pass the log on: {error}"))),
+        [deferred_listen::COMMAND] => deferred_listen::run()
+            .map_err(|error| ExitError(1, format!("can't let nginx listen: {error}"))),
         [apache::WATCH_COMMAND] => apache::watch_replicas()
             .map_err(|error| ExitError(1, format!("can't write the replicas: {error}"))),
         ["healthcheck"] => healthcheck(),
@@ -110,7 +109,7 @@ fn log(settings: &Settings) -> Result<Log, ExitError> {
 
 async fn serve() -> Result<(), ExitError> {
     let settings = settings()?;
-    if settings.nginx_address.0.is_some() || matches!(settings.bind, Address::Unix(_)) {
+    if settings.is_behind_nginx() {
         sched_batch::use_sched_batch();
     }
     let log = log(&settings)?;

@@ -75,6 +75,12 @@ impl Settings {
         trust_unix_peers(&self.bind, &mut self.trusted_proxies);
     }
 
+    /// Whether nginx is in front, and no other client connects.
+    #[must_use]
+    pub fn is_behind_nginx(&self) -> bool {
+        self.nginx_address.0.is_some() || matches!(self.bind, Address::Unix(_))
+    }
+
     /// What nginx, or Apache, needs of them. In the bundle, `app` is the address of the app.
     #[must_use]
     pub fn into_nginx_options(self, app: Option<Address>) -> config::Options {

@@ -84,8 +84,10 @@ pub mod settings {
 
 /// The process: its listener, signals, shutdown, probes, and the limits of the system.
 pub mod process {
+    pub mod connection;
     pub mod deregister;
     pub mod fd_exhaustion;
+    pub mod http_server;
     pub mod listener;
     pub mod malloc_trim;
     pub mod open_files;
@@ -102,6 +104,7 @@ pub mod apache;
 /// nginx: its configuration and its start, and the supervisor of nginx and the app in one container.
 pub mod nginx {
     pub mod config;
+    pub mod deferred_listen;
     pub mod error_page_files;
     pub mod exec;
     pub mod log_relay;

@@ -58,7 +58,8 @@ impl RequestId {
             .map_or_else(Self::random, |id| Self(id.clone()))
     }
 
-    fn random() -> Self {
+    /// A new one.
+    pub fn random() -> Self {
         let random = fastrand::u128(..).to_le_bytes();
         let digits: [u8; 32] = array::from_fn(|at| {
             b"0123456789abcdef"[usize::from(random[at / 2] >> (4 * (at % 2)) & 15)]

@@ -169,22 +169,27 @@ impl Layers {
         }))
     }
 
-    /// A probe meets no check but the limits of its body.
+    /// A probe is answered for any host, and during maintenance too.
     async fn probe(&self, mut request: ServiceRequest) -> ServiceResponse {
-        match self.body_limit.apply(&mut request) {
-            Err(status) => error_pages::fill_error_body(request.into_response(closing(status))),
-            Ok(body) => {
-                let answer = health::respond(&request, &self.drain);
-                let response = request.into_response(answer);
-                match body {
-                    // In a box, as all that rarely waits: the future of every request would have room for it.
-                    Some(body) => {
-                        error_pages::fill_error_body(Box::pin(body.finish(response)).await)
-                    }
-                    None => response,
-                }
-            }
+        let (body, answer) = match self.body_limit.apply(&mut request) {
+            Err(status) => (None, closing(status)),
+            Ok(body) => match self.validate(&request) {
+                Err(Rejection::Invalid(status)) => (body, closing(status)),
+                _ => (body, health::respond(&request, &self.drain)),
+            },
+        };
+        let mut response = request.into_response(answer);
+        if let Some(body) = body {
+            // In a box, as all that rarely waits: the future of every request would have room for it.
+            response = Box::pin(body.finish(response)).await;
         }
+        error_pages::fill_error_body(response)
+    }
+
+    fn validate(&self, request: &ServiceRequest) -> Result<(), Rejection> {
+        validate(request.head(), &self.allowed_hosts, || {
+            self.client_ip.trusts_peer(request)
+        })
     }
 
     /// From the limits of the body to the service.
@@ -211,9 +216,7 @@ impl Layers {
         let early = if self.maintenance {
             Some(maintenance::respond())
         } else {
-            match validate(request.head(), &self.allowed_hosts, || {
-                self.client_ip.trusts_peer(&request)
-            }) {
+            match self.validate(&request) {
                 Ok(()) => files.respond(&mut request),
                 Err(Rejection::Invalid(status)) => Some(closing(status)),
                 Err(Rejection::NotImplemented) => Some(fallback::not_implemented()),

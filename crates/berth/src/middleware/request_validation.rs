@@ -7,7 +7,10 @@ use std::borrow::Cow;
 
 use actix_web::{
     dev::RequestHead,
-    http::{Method, StatusCode, header::HOST},
+    http::{
+        Method, StatusCode,
+        header::{CONTENT_LENGTH, EXPECT, HOST},
+    },
 };
 use percent_encoding::percent_decode_str;
 
@@ -51,8 +54,11 @@ pub fn validate(
         "" => head.method == Method::CONNECT,
         _ => true,
     };
-    if !has_form || is_invalid_path(head.uri.path()) {
+    if !has_form || is_invalid_path(head.uri.path()) || has_padded_length(head) {
         return Err(malformed);
+    }
+    if has_unknown_expectation(head) {
+        return Err(Rejection::Invalid(StatusCode::EXPECTATION_FAILED));
     }
     let Some(Ok(authority)) = authority(head).map(Authority::parse) else {
         return Err(malformed);
@@ -76,18 +82,39 @@ fn is_known_form(method: &Method) -> bool {
 }
 
 /// The authority of the target, else the Host. If both are sent they must be the same (RFC 9112 §3.2: a client "MUST send a
-/// Host header field … identical to that authority component"). HTTP/1.0 has no Host; the request is then for this machine.
+/// Host header field … identical to that authority component"), but for the scheme's own port (RFC 9110 §4.2.3). HTTP/1.0 has
+/// no Host; the request is then for this machine.
 fn authority(head: &RequestHead) -> Option<&[u8]> {
     let host = head.headers().get(HOST).map(|value| value.as_bytes());
-    let target = match head.uri.authority() {
-        Some(authority) if head.method != Method::CONNECT => Some(authority.as_str().as_bytes()),
-        _ => None,
-    };
-    match (target, host) {
-        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => None,
-        (Some(authority), _) | (None, Some(authority)) => Some(authority),
-        (None, None) => Some(b"127.0.0.1"),
+    if head.method == Method::CONNECT {
+        return host;
     }
+    let Some(target) = head.uri.authority() else {
+        return Some(host.unwrap_or(b"127.0.0.1"));
+    };
+    let port: &[u8] = match head.uri.scheme_str() {
+        Some("http") => b":80",
+        Some("https") => b":443",
+        _ => return None,
+    };
+    let without_port = |it| <[u8]>::strip_suffix(it, port).unwrap_or(it);
+    let target = target.as_str().as_bytes();
+    match host {
+        Some(host) if !without_port(target).eq_ignore_ascii_case(without_port(host)) => None,
+        _ => Some(target),
+    }
+}
+
+/// Whether Content-Length begins with a zero that means nothing. Some servers take such a number for an octal one.
+fn has_padded_length(head: &RequestHead) -> bool {
+    let length = head.headers().get(CONTENT_LENGTH);
+    length.is_some_and(|it| it.len() > 1 && it.as_bytes().starts_with(b"0"))
+}
+
+/// Whether the client expects anything but `100-continue` (RFC 9110 §10.1.1).
+fn has_unknown_expectation(head: &RequestHead) -> bool {
+    let mut expected = head.headers().get_all(EXPECT);
+    expected.any(|it| !it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 fn within_limits(head: &RequestHead, is_from_proxy: impl Fn() -> bool) -> Result<(), Rejection> {
@@ -121,18 +148,20 @@ fn within_limits(head: &RequestHead, is_from_proxy: impl Fn() -> bool) -> Result
     }
 }
 
-/// Whether a path is invalid: broken percent-encoding or an encoded NUL (RFC 3986 §2.1), or segments that climb above the
-/// root (§5.2.4).
+/// Whether a path is invalid: broken percent-encoding (RFC 3986 §2.1), a NUL or a line's end in it, a backslash, or segments
+/// that climb above the root (§5.2.4).
 fn is_invalid_path(path: &str) -> bool {
+    if path.contains('\\') {
+        return true;
+    }
     if !path.contains('%') && !path.contains("/.") {
         return false;
     }
     let mut rest = path.as_bytes();
     while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
         match rest.get(at + 1..at + 3) {
-            Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) && hex != b"00" => {
-                rest = &rest[at + 3..];
-            }
+            Some(b"00" | b"0A" | b"0a" | b"0D" | b"0d") => return true,
+            Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => rest = &rest[at + 3..],
             _ => return true,
         }
     }

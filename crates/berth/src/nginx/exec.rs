@@ -12,7 +12,7 @@ use rustix::process::Pid;
 
 use super::{
     config::{self, Options},
-    log_relay,
+    deferred_listen, log_relay,
 };
 use crate::process::sched_batch;
 
@@ -24,8 +24,8 @@ const ONE_SHOT: [&str; 7] = ["-s", "-t", "-T", "-v", "-V", "-h", "-?"];
 pub enum Error {
     /// The includes can't be written.
     Config(config::Error),
-    /// The log relay can't be started.
-    Relay(io::Error),
+    /// The log relay, or the process that waits for the replicas, can't be started.
+    Process(io::Error),
     /// nginx can't be started.
     Nginx(io::Error),
 }
@@ -46,9 +46,9 @@ impl Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(out),
-            Self::Relay(error) => write!(
+            Self::Process(error) => write!(
                 out,
-                "can't start the log relay: {error}; is the limit of processes too low?"
+                "can't start nginx's helpers: {error}; is the limit of processes too low?"
             ),
             Self::Nginx(error) => {
                 write!(
@@ -71,9 +71,13 @@ pub fn exec(options: &Options, arguments: &[&str]) -> Error {
 
 fn prepare(options: &Options, arguments: &[&str]) -> Result<Command, Error> {
     config::write(options).map_err(Error::Config)?;
-    let mut nginx = match arguments.iter().any(|it| ONE_SHOT.contains(it)) {
-        true => Command::new("nginx"),
-        false => serving().map_err(Error::Relay)?.0,
+    let mut nginx = if arguments.iter().any(|it| ONE_SHOT.contains(it)) {
+        Command::new("nginx")
+    } else {
+        if options.app.is_none() && !options.maintenance {
+            deferred_listen::start().map_err(Error::Process)?;
+        }
+        serving().map_err(Error::Process)?.0
     };
     nginx.args(arguments);
     Ok(nginx)

@@ -80,6 +80,17 @@ impl Watch {
 }
 
 impl Listener {
+    /// A duplicate.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+
     fn descriptor(&self) -> io::Result<OwnedFd> {
         match self {
             Self::Tcp(listener) => listener.try_clone().map(OwnedFd::from),

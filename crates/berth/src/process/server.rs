@@ -3,16 +3,16 @@
 use std::{fs, io, pin::pin, time::Duration};
 
 use actix_web::{
-    App, Error, HttpServer,
+    App, Error,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    http::KeepAlive,
     rt::time::timeout,
 };
 use futures_util::future::{Either, select};
 
 use super::{
     fd_exhaustion::{FdExhaustion, Listener},
+    http_server,
     listener::{BindError, listen_tcp, listen_unix},
     malloc_trim,
     open_files::raise_open_files,
@@ -21,11 +21,7 @@ use super::{
 };
 use crate::{
     log::pending,
-    middleware::{
-        connection_close,
-        drain::Drain,
-        idle_timeout::{self, Limits},
-    },
+    middleware::{drain::Drain, idle_timeout::Limits},
     settings::values::Address,
 };
 
@@ -47,6 +43,8 @@ pub struct Options {
     pub client_timeout: Duration,
     /// How long a client may take none of a response.
     pub response_timeout: Duration,
+    /// Whether nginx is in front, and the only peer.
+    pub behind_nginx: bool,
     /// How to stop.
     pub shutdown: Shutdown,
 }
@@ -85,6 +83,7 @@ impl Server {
             keep_alive,
             client_timeout,
             response_timeout,
+            behind_nginx,
             shutdown,
         } = options;
         let refused = |error| BindError {
@@ -98,41 +97,30 @@ impl Server {
             idle: keep_alive + client_timeout,
             connections: duplicates.div_ceil(workers),
         };
-        let server = HttpServer::new(app)
-            .on_connect(move |stream, connection| {
-                connection_close::connected(connection);
-                idle_timeout::connected(stream, connection, limits);
-            })
-            .workers(workers)
-            .max_connections(max_connections.div_ceil(workers))
-            // `idle_timeout` is first; this is for connections that it does not watch.
-            .client_request_timeout(limits.idle)
-            .keep_alive(match keep_alive {
-                Duration::ZERO => KeepAlive::Disabled,
-                time => KeepAlive::Timeout(time),
-            })
-            .tcp_nodelay(true)
-            // `run` limits the time itself, and handles the signals.
-            .shutdown_timeout(u64::MAX)
-            .disable_signals();
-
-        let (address, duplicate, server) = match &bind {
+        let (address, listener) = match &bind {
             Address::Unix(path) => {
                 let listener = listen_unix(path).map_err(refused)?;
-                let duplicate = listener.try_clone().map(Listener::Unix);
-                (bind.clone(), duplicate, server.listen_uds(listener))
+                (bind.clone(), Listener::Unix(listener))
             }
             Address::Tcp(address) => {
                 let listener = listen_tcp(*address, response_timeout).map_err(refused)?;
                 let bound = listener.local_addr().map_err(refused)?;
-                let duplicate = listener.try_clone().map(Listener::Tcp);
-                (Address::Tcp(bound), duplicate, server.listen(listener))
+                (Address::Tcp(bound), Listener::Tcp(listener))
             }
         };
-        let fd_exhaustion = duplicate.and_then(FdExhaustion::watch).map_err(refused)?;
+        let duplicate = listener.try_clone().map_err(refused)?;
+        let fd_exhaustion = FdExhaustion::watch(duplicate).map_err(refused)?;
+        let connections = http_server::Options {
+            workers,
+            max_connections: max_connections.div_ceil(workers),
+            keep_alive,
+            limits,
+            behind_nginx,
+        };
+        let actix = http_server::serve(listener, connections, app).map_err(refused)?;
         Ok(Self {
             address,
-            actix: server.map_err(refused)?.run(),
+            actix,
             signals,
             drain,
             shutdown,

@@ -72,6 +72,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         keep_alive,
         client_timeout: values.client_timeout,
         response_timeout: values.response_timeout,
+        behind_nginx: false,
         shutdown: Shutdown {
             drain_time: Duration::ZERO,
             shutdown_time: Duration::ZERO,

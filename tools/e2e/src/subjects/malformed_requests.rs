@@ -33,6 +33,8 @@ struct Table {
 struct Group {
     section: String,
     expect: Option<String>,
+    file: Option<String>,
+    probe: Option<String>,
     #[serde(default)]
     forged: bool,
     cases: Vec<Row>,
@@ -46,7 +48,40 @@ struct Row {
     expect: Option<String>,
     solo: Option<String>,
     stack: Option<String>,
+    file: Option<String>,
+    probe: Option<String>,
     why: Option<String>,
+}
+
+/// What answers a request: each row that asks for `/` asks for a file and a probe as well.
+#[derive(Clone, Copy)]
+enum Target {
+    Service,
+    File,
+    Probe,
+}
+
+impl Target {
+    const ALL: [Self; 3] = [Self::Service, Self::File, Self::Probe];
+
+    /// The row's request for this target, if it asks for `/`.
+    fn send(self, row: &Row) -> Option<String> {
+        let path = match self {
+            Self::Service => return Some(row.send.clone()),
+            Self::File => "/about.html",
+            Self::Probe => "/health/ready",
+        };
+        let (method, rest) = row.send.split_once(" / HTTP/")?;
+        Some(format!("{method} {path} HTTP/{rest}"))
+    }
+
+    fn name(self, row: &Row) -> String {
+        match self {
+            Self::Service => row.name.clone(),
+            Self::File => format!("{}, asked of a file", row.name),
+            Self::Probe => format!("{}, asked of a probe", row.name),
+        }
+    }
 }
 
 /// A row as it is run in one mode.
@@ -74,10 +109,15 @@ pub fn batches() -> Vec<Batch> {
     let mut cases = Vec::new();
     for group in table.group {
         for row in &group.cases {
-            for mode in Mode::ALL {
-                let malformed = Malformed::read(&group, row, mode);
+            for (mode, target) in Mode::ALL
+                .into_iter()
+                .flat_map(|mode| Target::ALL.map(|it| (mode, it)))
+            {
+                let Some(malformed) = Malformed::read(&group, row, mode, target) else {
+                    continue;
+                };
                 cases.push(Case {
-                    name: row.name.clone(),
+                    name: target.name(row),
                     mode,
                     check: Box::new(move |modes| malformed.check(modes, mode)),
                 });
@@ -95,40 +135,52 @@ pub fn batches() -> Vec<Batch> {
 }
 
 impl Malformed {
-    fn read(group: &Group, row: &Row, mode: Mode) -> Self {
-        let own = match mode {
+    /// The row in this mode, for this target; none if it has no such target.
+    fn read(group: &Group, row: &Row, mode: Mode, target: Target) -> Option<Self> {
+        // nginx logs no client for a file, and nothing is logged for a probe.
+        if group.forged && !matches!(target, Target::Service) {
+            return None;
+        }
+        let send = target.send(row)?;
+        let of_target = match target {
+            Target::Service => None,
+            Target::File => row.file.as_ref().or(group.file.as_ref()),
+            Target::Probe => row.probe.as_ref().or(group.probe.as_ref()),
+        };
+        let of_mode = match mode {
             Mode::Solo => &row.solo,
             // nginx is what they meet in the bundle, too.
             Mode::Stack | Mode::Bundle => &row.stack,
             Mode::Apache => unreachable!("it is not among them all"),
         };
-        let expected = [own, &row.expect, &group.expect]
-            .into_iter()
-            .flatten()
-            .next();
+        let expected = of_target
+            .or(of_mode.as_ref())
+            .or(row.expect.as_ref())
+            .or(group.expect.as_ref());
         let expected = Expected::read(expected.expect(&row.name));
-        let differs = row.solo.is_some() || row.stack.is_some();
+        let own = [&row.solo, &row.stack, &row.file, &row.probe];
+        let differs = own.into_iter().any(Option::is_some);
         assert_eq!(
             differs,
             row.why.is_some(),
             "{}: a difference needs a reason",
             row.name
         );
-        let (send, half_close) = match row.send.strip_suffix("{half-close}") {
+        let (send, half_close) = match send.strip_suffix("{half-close}") {
             Some(send) => (send, true),
-            None => (row.send.as_str(), false),
+            None => (send.as_str(), false),
         };
         let mut send = send.replace("{next}", NEXT);
         if expected.end == Some("close") {
             send.push_str(NEXT);
         }
-        Self {
+        Some(Self {
             section: group.section.clone(),
             pieces: send.split("{pause}").map(text::unescape).collect(),
             half_close,
             expected,
             forged: group.forged,
-        }
+        })
     }
 
     fn check(self, modes: &Modes, mode: Mode) -> Result<(), Failed> {
@@ -156,6 +208,8 @@ impl Malformed {
             let section = self.section;
             return Err(format!("{fault}\n{section}\nsent: {sent:.1000}\ngot: {got:?}").into());
         }
+        let malformed = got.replies.iter().filter(|reply| reply.status == 400);
+        malformed.map(check_page).collect::<Result<(), _>>()?;
         if self.forged {
             check_origin(&got.replies[0], modes, mode)?;
         }
@@ -214,6 +268,18 @@ impl Expected {
             None
         }
     }
+}
+
+/// Checks that a 400 has the body and headers of all others, whatever part of the server found the fault.
+fn check_page(reply: &Reply) -> Result<(), Failed> {
+    let is_complete = reply.text() == "400 Bad Request"
+        && reply.header("content-type") == Some("text/plain; charset=utf-8")
+        && reply.header("cache-control") == Some("no-store")
+        && reply.header("vary") == Some("Accept")
+        && reply.header("x-content-type-options") == Some("nosniff");
+    is_complete
+        .then_some(())
+        .ok_or_else(|| format!("not the page of a 400: {reply:?}").into())
 }
 
 /// Checks that Berth chose the id in the answer. The access line must have the same id, and the peer's address.

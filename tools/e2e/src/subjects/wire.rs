@@ -484,13 +484,22 @@ pub fn batches() -> Vec<Batch> {
         })
     };
     let ends = (0..AT_THE_END.len()).map(|at| batch(&AT_THE_END[at..=at]));
-    let large = "stack: a body of 1 GB passes through nginx with 64 MB";
-    let large = match modes::why_not(modes::STACK) {
-        Some(why) => skip::skipped(large, why),
-        None => skip::trial(large, a_body_of_1_gb_passes),
-    };
+    let alone: [(&str, fn()); 2] = [
+        (
+            "stack: a body of 1 GB passes through nginx with 64 MB",
+            a_body_of_1_gb_passes,
+        ),
+        (
+            "stack: the first request after nginx has started is answered by a replica",
+            the_first_request_is_answered,
+        ),
+    ];
+    let alone = alone.map(|(name, check)| match modes::why_not(modes::STACK) {
+        Some(why) => skip::skipped(name, why),
+        None => skip::trial(name, check),
+    });
     let batches = [batch(CASES)].into_iter().chain(ends);
-    batches.chain([Batch::of(vec![large])]).collect()
+    batches.chain([Batch::of(alone.into())]).collect()
 }
 
 fn a_body_of_1_gb_passes() {
@@ -509,6 +518,34 @@ fn a_body_of_1_gb_passes() {
     (0..1024).for_each(|_| socket.write_all(&piece).unwrap());
     let answer = until(&mut socket, &bytes.to_string());
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}
+
+fn the_first_request_is_answered() {
+    let stack = Stack::start(&[]);
+    let nginx = stack.containers("nginx").remove(0);
+    // Docker gives a container that starts again the lowest free address: its own.
+    let address = stack.nginx_address();
+    for _ in 0..5 {
+        docker(&["kill", &nginx]);
+        let started = thread::spawn({
+            let nginx = nginx.clone();
+            move || docker(&["start", &nginx])
+        });
+        // Often: what is to be seen lasts for some milliseconds.
+        let answer = wait_for(|| (0..100).find_map(|_| first_answer(address)));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        started.join().unwrap();
+    }
+}
+
+/// The answer to a request, if anything listens.
+fn first_answer(address: SocketAddr) -> Option<String> {
+    let mut socket = TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok()?;
+    let request = b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    socket.write_all(request).ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    (!answer.is_empty()).then_some(answer)
 }
 
 /// The head of a handshake (RFC 6455 §4.1).
