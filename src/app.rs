@@ -92,6 +92,8 @@ pub fn build(
     // Runs once in each worker.
     Server::bind(options, drain, move || {
         App::new()
+            // One of the routes' own replaces it.
+            .default_service(fallback::no_route())
             .configure(routes)
             .service(fallback::catch_all())
             .wrap(layers.clone())

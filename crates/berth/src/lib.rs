@@ -33,6 +33,7 @@ pub mod http {
     pub mod forwarded;
     pub mod health_paths;
     pub mod host;
+    pub mod vary;
 }
 
 /// The log on standard error.
@@ -46,6 +47,7 @@ pub mod log {
 /// The steps in the life of a request; each takes plain values, never the settings.
 pub mod middleware {
     pub mod access_log;
+    pub mod allowed_methods;
     pub mod body_limit;
     pub mod caching;
     pub mod client_ip;
@@ -62,6 +64,7 @@ pub mod middleware {
     pub mod request_validation;
     pub mod response_limits;
     pub mod security_headers;
+    pub mod single_page;
 
     /// Static files.
     pub mod static_files {
@@ -70,6 +73,7 @@ pub mod middleware {
         pub mod preconditions;
         pub mod root_dirs;
         pub mod service;
+        pub mod site_file;
     }
     pub mod upgrade;
 }

@@ -44,6 +44,16 @@ impl Entry {
             folder_mode: None,
         }
     }
+
+    /// The same with compressed siblings.
+    #[must_use]
+    pub fn compressed(self, br: &str, gzip: &str) -> Self {
+        Self {
+            br: Some(br.into()),
+            gzip: Some(gzip.into()),
+            ..self
+        }
+    }
 }
 
 /// The folders; removed on drop.

@@ -123,9 +123,15 @@ impl Modes {
 
     /// Another service, with `variables` in every mode.
     pub fn with_service(variables: Vec<(&'static str, String)>, service: Service) -> Self {
+        Self::new(variables).serving(service)
+    }
+
+    /// The same with another service.
+    #[must_use]
+    pub fn serving(self, service: Service) -> Self {
         Self {
             service: Some(service),
-            ..Self::new(variables)
+            ..self
         }
     }
 
@@ -189,11 +195,12 @@ impl Modes {
 
     fn solo(&self) -> &Alone {
         self.solo.get_or_init(|| match (&self.service, &self.site) {
-            (Some(service), _) => {
+            (Some(service), site) => {
                 let mut program = Command::new((service.program)());
                 let program = program.env_clear().envs(self.variables());
                 let program = program.env("BIND", FREE).current_dir(root());
-                Alone::Process(Solo::run(program))
+                let folder = site.iter().map(|(site, _)| site.join("site"));
+                Alone::Process(Solo::run(program.envs(folder.map(|it| ("STATIC_DIR", it)))))
             }
             (None, None) => Alone::Process(Solo::start(&self.variables())),
             (None, Some(_)) => {
@@ -240,6 +247,8 @@ impl Modes {
     fn stacked(&self, proxy: &'static str, files: &str, site: &Path) -> Stack {
         let mut variables = self.variables();
         let nginx = nginx_image();
+        let image = self.service.map(|it| (it.app_image)());
+        variables.extend(image.iter().map(|image| ("APP_IMAGE", image.as_str())));
         variables.extend([
             ("COMPOSE_FILE", files),
             ("NGINX_UNDER_TEST", &nginx),

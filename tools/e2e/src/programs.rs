@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf, sync::OnceLock};
 use harness::root;
 
 /// The programs that run in containers.
-const PROGRAMS: [&str; 4] = ["counting", "loadgen", "stub_replica", "wire"];
+const PROGRAMS: [&str; 5] = ["counting", "loadgen", "single_page", "stub_replica", "wire"];
 
 /// Returns the path of a program of the tools' workspace.
 ///

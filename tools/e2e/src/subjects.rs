@@ -14,6 +14,7 @@ mod descriptors;
 mod error_pages;
 mod examples;
 mod failures;
+mod fallbacks;
 mod health;
 mod images;
 mod kamal;
@@ -24,6 +25,7 @@ mod malloc_trim;
 mod nginx_alone;
 mod nginx_parity;
 mod overload;
+mod paused_download;
 mod plain_nginx_baseline;
 mod platform_files;
 mod platforms;
@@ -87,6 +89,8 @@ pub const SUBJECTS: &[Subject] = &[
     batches_of!(nginx_parity, 16),
     batches_of!(examples, 16),
     batches_of!(wire, 4),
+    batches_of!(fallbacks, 8),
+    batches_of!(paused_download, 9),
     of!(sched_batch),
     of!(nginx_alone),
     of!(retries),

@@ -1,27 +1,33 @@
 //! Responses where the service has no route, by what HTTP asks for: 404 for an unknown path; 405 with `Allow` where the path
 //! exists and the method does not (RFC 9110 §15.5.6); `OPTIONS` answered (§9.3.7); `HEAD` where there is `GET` (§9.3.2).
 //!
-//! A service that wants it otherwise hands its own [`Fallback`] to `app_data`: all methods then reach its routes as they
-//! are sent, and what no route answers gets the fallback's status.
+//! A service changes that in two ways:
+//!
+//! * `default_service` gets every request that no route answers, as in any actix service. If it answers 404, and the path has
+//!   other methods, the client still gets the 405. In a `web::scope`, which hands it requests by itself, its response is sent
+//!   as it is.
+//! * A [`Fallback`] in `app_data`: all methods then reach the routes as they are sent, and what no route answers gets the
+//!   fallback's status.
 
+use actix_service::ServiceFactoryExt;
 use actix_web::{
-    Error, HttpResponse,
-    body::BoxBody,
-    dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
+    HttpRequest, HttpResponse, Route,
+    dev::{AppService, HttpServiceFactory, ResourceDef, ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
         header::{ALLOW, HeaderValue},
     },
-    middleware::{Next, from_fn},
     web,
 };
+
+use super::allowed_methods::AllowedMethods;
 
 /// The status of a request that no route answers, in place of the default; `app_data` of the `App`.
 #[derive(Clone, Copy)]
 pub struct Fallback(pub fn(&Method) -> StatusCode);
 
 impl Fallback {
-    fn of(request: &ServiceRequest) -> Option<Self> {
+    fn of(request: &HttpRequest) -> Option<Self> {
         request.app_data::<Self>().copied()
     }
 }
@@ -29,20 +35,26 @@ impl Fallback {
 /// In a response's extensions: no route matched.
 struct Unrouted;
 
-/// Matches every path that no route before it matches; add it last. actix's own 405 then has `Allow` where the path has
-/// other methods, since actix collects them from the routes that it tries.
-pub fn catch_all() -> impl HttpServiceFactory {
-    web::resource("/{path:.*}").wrap(from_fn(async |request, next: Next<BoxBody>| {
-        let mut response = next.call(request).await?;
-        response.response_mut().extensions_mut().insert(Unrouted);
-        Ok::<_, Error>(response)
-    }))
+/// The `default_service` of a service that has none. A `web::scope` may have it too, so that the service's own does not count
+/// there.
+pub fn no_route() -> Route {
+    web::to(async |request: HttpRequest| unrouted(&request))
+}
+
+/// The response of [`no_route`].
+pub fn unrouted(request: &HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::new(status(request));
+    response.extensions_mut().insert(Unrouted);
+    response
 }
 
 /// The response for a host that is not allowed: the same as for an unknown path, so it tells nothing.
 pub fn host_not_allowed(request: &ServiceRequest) -> HttpResponse {
-    let fallback = Fallback::of(request);
-    HttpResponse::new(fallback.map_or(StatusCode::NOT_FOUND, |it| it.0(request.method())))
+    HttpResponse::new(status(request.request()))
+}
+
+fn status(request: &HttpRequest) -> StatusCode {
+    Fallback::of(request).map_or(StatusCode::NOT_FOUND, |it| it.0(request.method()))
 }
 
 /// The response to a method that nginx refuses too.
@@ -50,9 +62,28 @@ pub fn not_implemented() -> HttpResponse {
     HttpResponse::new(StatusCode::NOT_IMPLEMENTED)
 }
 
+/// Matches every path that no route before it matches, and passes it to the default service; add it last. It marks the
+/// response for [`complete`].
+pub fn catch_all() -> impl HttpServiceFactory {
+    CatchAll
+}
+
+struct CatchAll;
+
+impl HttpServiceFactory for CatchAll {
+    fn register(self, app: &mut AppService) {
+        let marked = app.default_service().map(|mut response: ServiceResponse| {
+            response.response_mut().extensions_mut().insert(Unrouted);
+            response
+        });
+        app.register_service(ResourceDef::new("/{path:.*}"), None, marked, None);
+    }
+}
+
 /// What a request asked for, before [`prepare`].
 pub struct Asked {
-    method: Method,
+    /// Its method.
+    pub method: Method,
     fallback: Option<Fallback>,
 }
 
@@ -60,7 +91,7 @@ pub struct Asked {
 pub fn prepare(request: &mut ServiceRequest) -> Asked {
     let asked = Asked {
         method: request.method().clone(),
-        fallback: Fallback::of(request),
+        fallback: Fallback::of(request.request()),
     };
     if asked.fallback.is_none() && asked.method == Method::HEAD {
         request.head_mut().method = Method::GET;
@@ -68,27 +99,31 @@ pub fn prepare(request: &mut ServiceRequest) -> Asked {
     asked
 }
 
-/// Completes the response of a route, or of [`catch_all`].
-pub fn complete(response: ServiceResponse, asked: &Asked) -> ServiceResponse {
-    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+/// Completes the response of a route or of the default service.
+pub async fn complete(
+    response: ServiceResponse,
+    asked: &Asked,
+    methods: &AllowedMethods,
+) -> ServiceResponse {
+    if asked.fallback.is_some() {
         return response;
     }
-    let is_unrouted = response.response().extensions().get::<Unrouted>().is_some();
-    let completed = match (asked.fallback, response.headers().get(ALLOW)) {
-        (Some(Fallback(status)), _) if is_unrouted => HttpResponse::new(status(&asked.method)),
-        (Some(_), _) => return response,
-        (None, Some(methods)) => {
-            let allow = with_implied(methods);
-            let mut allowed = HttpResponse::new(match asked.method {
-                Method::OPTIONS => StatusCode::NO_CONTENT,
-                _ => StatusCode::METHOD_NOT_ALLOWED,
-            });
-            allowed.headers_mut().insert(ALLOW, allow);
-            allowed
-        }
-        (None, None) if is_unrouted => HttpResponse::new(StatusCode::NOT_FOUND),
-        (None, None) => return response,
+    let is_unrouted = || response.response().extensions().get::<Unrouted>().is_some();
+    let methods = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => response.headers().get(ALLOW).cloned(),
+        StatusCode::NOT_FOUND if is_unrouted() => methods.of(response.request()).await,
+        _ => None,
     };
+    let Some(methods) = methods else {
+        return response;
+    };
+    let mut completed = HttpResponse::new(match asked.method {
+        Method::OPTIONS => StatusCode::NO_CONTENT,
+        _ => StatusCode::METHOD_NOT_ALLOWED,
+    });
+    completed
+        .headers_mut()
+        .insert(ALLOW, with_implied(&methods));
     response.into_response(completed)
 }
 

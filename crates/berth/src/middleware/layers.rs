@@ -23,6 +23,7 @@ use tokio::task::coop::consume_budget;
 
 use super::{
     access_log::{AccessLog, Line, RequestId, SERVED_BY, SERVED_BY_VALUE},
+    allowed_methods::AllowedMethods,
     body_limit::BodyLimit,
     caching,
     client_ip::ClientIp,
@@ -98,8 +99,7 @@ impl Layers {
     async fn handle<S, B>(
         &self,
         mut request: ServiceRequest,
-        files: &StaticFiles,
-        service: &S,
+        worker: &Worker<S>,
     ) -> Result<ServiceResponse<Body>, Error>
     where
         S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
@@ -136,7 +136,7 @@ impl Layers {
                 drain: self.drain.clone(),
             });
 
-            let result = self.respond(request, files, service, client, &id).await;
+            let result = self.respond(request, worker, client, &id).await;
             if let Some(line) = &mut line {
                 line.status = match &result {
                     Ok(response) => response.status().as_u16(),
@@ -196,8 +196,7 @@ impl Layers {
     async fn respond<S, B>(
         &self,
         mut request: ServiceRequest,
-        files: &StaticFiles,
-        service: &S,
+        worker: &Worker<S>,
         client: Client,
         id: &RequestId,
     ) -> Result<ServiceResponse, Error>
@@ -217,7 +216,7 @@ impl Layers {
             Some(maintenance::respond())
         } else {
             match self.validate(&request) {
-                Ok(()) => files.respond(&mut request),
+                Ok(()) => worker.files.respond(&mut request),
                 Err(Rejection::Invalid(status)) => Some(closing(status)),
                 Err(Rejection::NotImplemented) => Some(fallback::not_implemented()),
                 Err(Rejection::HostNotAllowed) => Some(fallback::host_not_allowed(&request)),
@@ -227,7 +226,7 @@ impl Layers {
             Some(response) => request.into_response(response),
             None => {
                 let last_read = body.as_ref().map(|body| Rc::clone(&body.last_read));
-                self.call(request, service, client, id, last_read).await?
+                self.call(request, worker, client, id, last_read).await?
             }
         };
         if let Some(body) = body {
@@ -240,7 +239,7 @@ impl Layers {
     async fn call<S, B>(
         &self,
         mut request: ServiceRequest,
-        service: &S,
+        worker: &Worker<S>,
         client: Client,
         id: &RequestId,
         last_read: Option<LastRead>,
@@ -257,7 +256,13 @@ impl Layers {
         // A panic drops the request, so what its response needs of it is kept.
         let accept = internal_errors::accept(&request);
         let asked = fallback::prepare(&mut request);
-        let response = internal_errors::catch_panic(service.call(request));
+        let response = worker.service.call(request);
+        let completed = async {
+            let response = response.await?.map_into_boxed_body();
+            let response = fallback::complete(response, &asked, &worker.allowed_methods).await;
+            Ok::<_, Error>(worker.files.fill(response, &asked.method))
+        };
+        let response = internal_errors::catch_panic(completed);
         let response = response_limits::in_time(response, self.response_timeout, last_read).await;
         permit.release();
         let response = match response {
@@ -270,7 +275,6 @@ impl Layers {
                 return Err(internal_errors::Gone::new(status, client.scheme, id, accept).into());
             }
         };
-        let response = fallback::complete(response.map_into_boxed_body(), &asked);
         let response = caching::fill_caching(internal_errors::hide_details(response));
         Ok(response_limits::limit_head(response))
     }
@@ -285,14 +289,18 @@ where
     type Error = Error;
     type Transform = Layered<S>;
     type InitError = ();
-    type Future = Ready<Result<Self::Transform, ()>>;
+    type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Layered(Rc::new(Worker {
-            files: StaticFiles::new(&self.static_dir, self.static_prefix.clone()),
-            layers: self.clone(),
-            service,
-        }))))
+        let layers = self.clone();
+        Box::pin(async {
+            Ok(Layered(Rc::new(Worker {
+                files: StaticFiles::new(&layers.static_dir, layers.static_prefix.clone()),
+                allowed_methods: AllowedMethods::new().await,
+                layers,
+                service,
+            })))
+        })
     }
 }
 
@@ -302,6 +310,7 @@ pub struct Layered<S>(Rc<Worker<S>>);
 struct Worker<S> {
     layers: Layers,
     files: StaticFiles,
+    allowed_methods: AllowedMethods,
     service: S,
 }
 
@@ -320,14 +329,7 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let worker = Rc::clone(&self.0);
-        Box::pin(async move {
-            let Worker {
-                layers,
-                files,
-                service,
-            } = &*worker;
-            layers.handle(request, files, service).await
-        })
+        Box::pin(async move { worker.layers.handle(request, &worker).await })
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod body_limit;
 mod concurrency_limit;
+mod default_service;
 mod error_pages;
 mod forwarded;
 mod hosts;
 mod methods;
 mod service;
 mod settings;
+mod site_file;

@@ -1,6 +1,6 @@
 //! A service in the tests' process, with Berth's middleware around it.
 
-use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::mpsc, thread, time::Duration};
 
 use actix_web::{App, http::header::HeaderName, web};
 use berth::{
@@ -24,6 +24,7 @@ pub struct Values {
     pub client_timeout: Duration,
     pub response_timeout: Duration,
     pub maintenance: bool,
+    pub static_dir: PathBuf,
 }
 
 impl Default for Values {
@@ -35,6 +36,8 @@ impl Default for Values {
             client_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(60),
             maintenance: false,
+            // An empty folder.
+            static_dir: "src/http".into(),
         }
     }
 }
@@ -59,8 +62,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         },
         maintenance: values.maintenance,
         allowed_hosts: AllowedHosts::default(),
-        // An empty folder.
-        static_dir: "src/http".into(),
+        static_dir: values.static_dir,
         static_prefix: "/static".into(),
         concurrency_limit: ConcurrencyLimit::new(values.max_requests),
         response_timeout: values.response_timeout,
@@ -84,6 +86,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         actix_web::rt::System::new().block_on(async {
             let app = move || {
                 App::new()
+                    .default_service(fallback::no_route())
                     .configure(service)
                     .service(fallback::catch_all())
                     .wrap(layers.clone())

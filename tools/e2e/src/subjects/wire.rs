@@ -449,6 +449,13 @@ const AT_THE_END: &[Row] = &[
     ),
 ];
 
+/// The service.
+pub const SERVICE: Service = Service {
+    program: || program("wire"),
+    app_image: || image("wire", "1"),
+    bundle_image: || image("bundled_wire", "1"),
+};
+
 const MAX_BODY: usize = 10 << 20;
 const MAX_REQUESTS: usize = 32;
 
@@ -460,13 +467,8 @@ pub fn batches() -> Vec<Batch> {
         // Not the usual one, which is always overwritten.
         ("CLIENT_HEADER", "X-Real-IP".to_owned()),
     ];
-    let service = Service {
-        program: || program("wire"),
-        app_image: || image("wire", "1"),
-        bundle_image: || image("bundled_wire", "1"),
-    };
     let batch = |rows: &'static [Row]| {
-        let modes = Arc::new(Modes::with_service(variables.to_vec(), service));
+        let modes = Arc::new(Modes::with_service(variables.to_vec(), SERVICE));
         let cases = rows.iter().flat_map(|&(name, modes, check)| {
             modes.iter().map(move |&mode| Case {
                 name: name.to_owned(),

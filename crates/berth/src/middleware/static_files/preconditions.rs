@@ -56,16 +56,7 @@ pub fn evaluate(request: &mut ServiceRequest, tag: &EntityTag, length: u64) -> O
         None => false,
     };
     let range = range(request, tag).map(|range| range.to_satisfiable_range(length));
-    for name in [
-        IF_MATCH,
-        IF_NONE_MATCH,
-        IF_MODIFIED_SINCE,
-        IF_UNMODIFIED_SINCE,
-        IF_RANGE,
-        RANGE,
-    ] {
-        request.headers_mut().remove(name);
-    }
+    remove(request);
     match range {
         _ if unmatched => Outcome::Failed,
         _ if known => Outcome::NotModified,
@@ -76,6 +67,20 @@ pub fn evaluate(request: &mut ServiceRequest, tag: &EntityTag, length: u64) -> O
             Outcome::Send
         }
         None => Outcome::Send,
+    }
+}
+
+/// Removes the conditions and ranges of a request, so that the whole file is sent.
+pub fn remove(request: &mut ServiceRequest) {
+    for name in [
+        IF_MATCH,
+        IF_NONE_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_UNMODIFIED_SINCE,
+        IF_RANGE,
+        RANGE,
+    ] {
+        request.headers_mut().remove(name);
     }
 }
 

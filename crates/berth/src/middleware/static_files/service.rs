@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use actix_files::NamedFile;
 use actix_web::{
     HttpResponse,
-    dev::ServiceRequest,
+    dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
-        header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, HeaderValue, VARY},
+        header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, VARY},
     },
 };
 use percent_encoding::percent_decode_str;
@@ -30,7 +30,9 @@ use super::{
     negotiation,
     preconditions::{self, Outcome},
     root_dirs::RootDirs,
+    site_file::SiteFile,
 };
+use crate::http::vary;
 
 /// Characters of a path beside letters and digits (RFC 3986 §3.3).
 const PLAIN: &[u8] = b"-._~!$&'()*+,;=:@%/";
@@ -62,6 +64,29 @@ impl StaticFiles {
         respond(&self.dirs, request, &name)
     }
 
+    /// Fills the response of a handler that returns a [`SiteFile`]. `method` is the client's.
+    pub fn fill(&self, response: ServiceResponse, method: &Method) -> ServiceResponse {
+        let file = response.response().extensions().get().cloned();
+        let Some(SiteFile(path)) = file else {
+            return response;
+        };
+        let (request, given) = response.into_parts();
+        let mut request = ServiceRequest::from_request(request);
+        request.head_mut().method = method.clone();
+        let has_own_status = given.status() != StatusCode::OK;
+        if has_own_status || !is_read(method) {
+            preconditions::remove(&mut request);
+        }
+        let name = path.strip_prefix('/').and_then(plain_name);
+        let response = name.and_then(|name| respond(&self.dirs, &mut request, &name));
+        let mut response = response.unwrap_or_else(|| HttpResponse::new(StatusCode::NOT_FOUND));
+        if has_own_status && response.status() == StatusCode::OK {
+            *response.status_mut() = given.status();
+        }
+        add_headers(response.headers_mut(), given.headers());
+        request.into_response(response)
+    }
+
     /// Whether a GET of `path` is for a file.
     pub fn has(&self, path: &str) -> bool {
         let name = self.name(&Method::GET, path);
@@ -70,9 +95,25 @@ impl StaticFiles {
 
     /// The name below the folder that a request asks for, if it can be for a file.
     fn name(&self, method: &Method, path: &str) -> Option<PathBuf> {
-        let reads = method == Method::GET || method == Method::HEAD;
         let below = path.strip_prefix(&self.prefix)?.strip_prefix('/')?;
-        reads.then(|| plain_name(below))?
+        is_read(method).then(|| plain_name(below))?
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
+/// Adds `own` headers, which replace those of the file; both count in `Vary`.
+fn add_headers(headers: &mut HeaderMap, own: &HeaderMap) {
+    for name in own.keys().filter(|name| *name != VARY) {
+        headers.remove(name);
+    }
+    for (name, value) in own {
+        match value.to_str() {
+            Ok(names) if name == VARY => vary::add(headers, names),
+            _ => headers.append(name.clone(), value.clone()),
+        }
     }
 }
 
