@@ -42,6 +42,16 @@ impl Batch {
             afterwards: Box::new(afterwards),
         }
     }
+
+    /// Returns both as one batch.
+    pub fn beside(mut self, other: Self) -> Self {
+        self.trials.extend(other.trials);
+        let (first, second) = (self.afterwards, other.afterwards);
+        Self::then(self.trials, move |all_passed| {
+            let first = first(all_passed);
+            second(all_passed).and(first)
+        })
+    }
 }
 
 /// The numbers of cases by result.

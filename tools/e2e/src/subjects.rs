@@ -44,12 +44,15 @@ mod validators;
 mod wire;
 mod zero_downtime;
 
-/// A subject with independent cases.
+/// A subject with independent cases, and perhaps a number of threads.
 macro_rules! of {
     ($name:ident) => {
+        of!($name, 0)
+    };
+    ($name:ident, $threads:literal) => {
         Subject {
             name: stringify!($name),
-            threads: 0,
+            threads: $threads,
             batches: || vec![Batch::of($name::trials())],
         }
     };
@@ -104,7 +107,8 @@ pub const SUBJECTS: &[Subject] = &[
     of!(builds),
     of!(push),
     of!(kamal),
-    of!(rollout),
+    // Rollouts mostly wait: for health checks, drains and the DNS.
+    of!(rollout, 4),
     batches_of!(browser, 2),
     of!(plain_nginx_baseline),
     batches_of!(failures, 2),

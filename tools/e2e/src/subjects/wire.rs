@@ -500,8 +500,11 @@ pub fn batches() -> Vec<Batch> {
         Some(why) => skip::skipped(name, why),
         None => skip::trial(name, check),
     });
-    let batches = [batch(CASES)].into_iter().chain(ends);
-    batches.chain([Batch::of(alone.into())]).collect()
+    // Each has servers of its own.
+    vec![
+        batch(CASES),
+        ends.fold(Batch::of(alone.into()), Batch::beside),
+    ]
 }
 
 fn a_body_of_1_gb_passes() {
