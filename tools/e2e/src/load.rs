@@ -118,8 +118,8 @@ impl Counted {
         Self { stack, counts }
     }
 
-    /// Scales with `docker compose`; returns when all replicas are healthy. nginx is left alone: under load its own health check
-    /// may be late.
+    /// Scales with `docker compose`; returns when all replicas are healthy. nginx is left alone: under load its own health
+    /// check may be late.
     pub fn scale(&self, replicas: usize) {
         let scale = format!("app={replicas}");
         let up = [

@@ -74,8 +74,8 @@ impl Holder {
         self.is_stopped.load(Ordering::Relaxed)
     }
 
-    /// Begins a connection. Every other client stays as long as the server lets it; the others come and go, so that there are
-    /// connections to new replicas, too.
+    /// Begins a connection. Every other client stays as long as the server lets it. The others come and go, so that new
+    /// replicas have connections, too.
     pub fn begin(&mut self) {
         self.began = Instant::now();
         let stay = || Duration::from_millis(fastrand::u64(STAY));
