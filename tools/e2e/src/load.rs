@@ -32,7 +32,7 @@ use harness::{
 
 pub use loadgen::{
     options::Options,
-    outcome::{Answered, Loss, Outcome},
+    outcome::{Answered, CUT, Held, Loss, Outcome, SOCKET, STREAM},
 };
 
 /// The number of losses that a report lists.
@@ -118,7 +118,8 @@ impl Counted {
         Self { stack, counts }
     }
 
-    /// Scales with `docker compose`; returns when all replicas are healthy.
+    /// Scales with `docker compose`; returns when all replicas are healthy. nginx is left alone: under load its own health
+    /// check may be late.
     pub fn scale(&self, replicas: usize) {
         let scale = format!("app={replicas}");
         let up = [
@@ -130,7 +131,7 @@ impl Counted {
             "--wait",
             "--scale",
         ];
-        self.compose(&[&up[..], &[&scale]].concat());
+        self.compose(&[&up[..], &[&scale, "app"]].concat());
     }
 
     /// Runs `actions` while there is a load, and reconciles.
@@ -169,6 +170,23 @@ impl Counted {
             process: Process::start(command, &options, container),
             options,
         }
+    }
+
+    /// What nginx and the replicas that exist say of errors and of their ends, the last lines of each.
+    pub fn evidence(&self) -> String {
+        let is_telling = |line: &&String| {
+            let is_access = line.contains(" berth::access ");
+            !is_access
+                && ["[error]", "[crit]", "[alert]", "WARN", "::process::"]
+                    .iter()
+                    .any(|what| line.contains(what))
+        };
+        let last = |service| {
+            let log = self.log(service);
+            let lines: Vec<_> = log.iter().filter(is_telling).map(String::as_str).collect();
+            lines[lines.len().saturating_sub(SHOWN)..].join("\n")
+        };
+        format!("nginx:\n{}\nreplicas:\n{}", last(self.proxy), last("app"))
     }
 
     /// Returns how often each number was processed, by all replicas, including dead ones.
@@ -302,7 +320,7 @@ impl Report {
         let lost: BTreeSet<_> = losses.map(|loss| loss.number).collect();
         for number in numbers.clone() {
             let count = counts.get(&number).copied().unwrap_or(0);
-            let is_counted = options.is_post(number) || options.status != 200;
+            let is_counted = options.method(number) != "GET" || options.status != 200;
             match (is_counted, lost.contains(&number), count) {
                 (true, false, 1) | (true, true, 0 | 1) | (false, _, 0) => {}
                 (_, is_lost, count) => {
@@ -327,9 +345,20 @@ impl Report {
         }
     }
 
-    /// Returns the number of lost requests.
+    /// The lost requests, and what was lost of streams and WebSockets.
+    pub fn losses(&self) -> impl Iterator<Item = &Loss> {
+        let Outcome {
+            losses,
+            streams,
+            sockets,
+            ..
+        } = &self.outcome;
+        losses.iter().chain(&streams.losses).chain(&sockets.losses)
+    }
+
+    /// Returns the number of losses.
     pub fn lost(&self) -> usize {
-        self.outcome.losses.len()
+        self.losses().count()
     }
 
     /// Forgives the losses that `can_be` accepts. Its arguments are when each was sent and when it was lost.
@@ -337,7 +366,7 @@ impl Report {
         let time = |ms: f64| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(ms / 1000.0);
         let sent = |loss: &Loss| self.outcome.started + loss.at;
         let forgiven = |loss: &&Loss| can_be(loss, time(sent(loss)), time(sent(loss) + loss.after));
-        self.forgiven = self.outcome.losses.iter().filter(forgiven).count();
+        self.forgiven = self.losses().filter(forgiven).count();
     }
 
     /// Returns whether no request was lost that could have been saved, and none processed twice.
@@ -362,16 +391,20 @@ impl Display for Report {
             total,
             gets,
             posts,
+            puts,
             unoffered,
             lag,
+            streams,
+            sockets,
             ..
         } = &self.outcome;
         let (get, post) = (&self.outcome.get_times, &self.outcome.post_times);
         writeln!(
             out,
-            "{total} requests ({gets} GET, {posts} POST), {} lost, {} otherwise wrong, {unoffered} not offered; \
+            "{total} requests ({gets} GET, {posts} POST, {puts} PUT), {} lost, {} otherwise wrong, {unoffered} not offered; \
+             streams: {streams}; WebSockets: {sockets}; \
              ms at p50/p99/p99.9/most: GET {}/{}/{}/{}, POST {}/{}/{}/{}, the load's own delay {lag}",
-            self.lost(),
+            self.outcome.losses.len(),
             self.faults.len(),
             get.p50,
             get.p99,
@@ -388,7 +421,7 @@ impl Display for Report {
                 "  too few could be offered to prove anything: the machine is too slow, or the stack stalled"
             )?;
         }
-        for loss in self.outcome.losses.iter().take(SHOWN) {
+        for loss in self.losses().take(SHOWN) {
             writeln!(
                 out,
                 "  {} {}: {} after {} ms, at {} ms, by {}, on a {} connection",

@@ -13,7 +13,7 @@ use std::{
 use futures_util::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
-    Request,
+    Method, Request,
     body::{Bytes, Frame},
     client::conn::http1::{SendRequest, handshake},
     header::{CONNECTION, CONTENT_LENGTH, HOST},
@@ -180,42 +180,40 @@ impl Client {
     }
 
     fn build(&self, number: u64, fresh: bool) -> Request<Body> {
-        let request = Request::get(self.options.path(number)).header(HOST, &self.options.host);
-        let request = if fresh {
-            request.header(CONNECTION, "close")
-        } else {
-            request
-        };
-        let built = if self.options.is_post(number) {
-            let length = self.options.body;
-            request
-                .method("POST")
-                .header(CONTENT_LENGTH, length)
-                .body(self.body(length))
-        } else {
-            request.body(self.body(0))
-        };
-        built.expect("a well-formed request")
-    }
-
-    /// A body in one piece, or in several over time.
-    fn body(&self, length: usize) -> Body {
-        if length == 0 || self.options.upload == 0 {
-            return Full::from(vec![b'x'; length]).boxed_unsync();
+        let method = self.options.method(number);
+        let (length, time) = self.options.body(number);
+        let mut request = Request::builder()
+            .uri(self.options.path(number))
+            .header(HOST, &self.options.host);
+        if fresh {
+            request = request.header(CONNECTION, "close");
         }
-        let pause = Duration::from_millis(self.options.upload) / PIECES;
-        let size = length.div_ceil(PIECES as usize);
-        let pieces = stream::unfold(length, move |left| async move {
-            sleep(pause).await;
-            let piece = Bytes::from(vec![b'x'; left.min(size)]);
-            (left > 0).then(|| (Ok(Frame::data(piece)), left.saturating_sub(size)))
-        });
-        StreamBody::new(pieces).boxed_unsync()
+        let is_chunked = method == Method::PUT && number.is_multiple_of(2);
+        if method != Method::GET && !is_chunked {
+            request = request.header(CONTENT_LENGTH, length);
+        }
+        let built = request.method(method).body(body(length, time));
+        built.expect("a well-formed request")
     }
 }
 
+/// A body in one piece, or in several over this many milliseconds.
+fn body(length: usize, time: u64) -> Body {
+    if length == 0 || time == 0 {
+        return Full::from(vec![b'x'; length]).boxed_unsync();
+    }
+    let pause = Duration::from_millis(time) / PIECES;
+    let size = length.div_ceil(PIECES as usize);
+    let pieces = stream::unfold(length, move |left| async move {
+        sleep(pause).await;
+        let piece = Bytes::from(vec![b'x'; left.min(size)]);
+        (left > 0).then(|| (Ok(Frame::data(piece)), left.saturating_sub(size)))
+    });
+    StreamBody::new(pieces).boxed_unsync()
+}
+
 /// Returns the messages of an error and its causes.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes
         .map(ToString::to_string)

@@ -4,23 +4,31 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     io::{IsTerminal, stderr},
+    net::SocketAddr,
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
+use hyper::Method;
 use tokio::{
     net::lookup_host,
     runtime::Builder,
     select,
     signal::unix::{SignalKind, signal},
-    task::{LocalSet, spawn_local},
+    task::{JoinHandle, LocalSet, spawn_blocking, spawn_local},
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
     client::{Answer, Client, Fault},
+    held::Holder,
     options::Options,
-    outcome::{Answered, Loss, Outcome, Seen, Times},
+    outcome::{Answered, Held, Loss, Outcome, SOCKET, STREAM, Seen, Times, millis},
+    sockets, streams,
 };
 
 /// How often the generator looks which requests are due.
@@ -33,6 +41,7 @@ const SECOND_ANSWER_WAIT: Duration = Duration::from_millis(100);
 /// A run of the load generator.
 pub struct Generator {
     options: Options,
+    address: SocketAddr,
     client: Rc<Client>,
     start: Instant,
     tally: RefCell<Tally>,
@@ -47,6 +56,7 @@ struct Tally {
     /// Microseconds.
     get_times: Vec<u32>,
     post_times: Vec<u32>,
+    put_times: Vec<u32>,
 }
 
 impl Generator {
@@ -86,6 +96,7 @@ impl Generator {
         Ok(Self {
             client: Client::new(address, options.clone()),
             options,
+            address,
             start: Instant::now(),
             tally: RefCell::new(Tally {
                 outcome,
@@ -101,6 +112,8 @@ impl Generator {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let (mut due_so_far, mut progress) = (0, PROGRESS_INTERVAL);
+        let is_stopped = Arc::default();
+        let (streams, sockets) = self.hold(&is_stopped);
         loop {
             select! {
                 _ = ticks.tick() => {}
@@ -121,9 +134,12 @@ impl Generator {
                 progress += PROGRESS_INTERVAL;
             }
         }
+        is_stopped.store(true, Ordering::Relaxed);
         while self.tally.borrow().in_flight > 0 {
             sleep(TICK).await;
         }
+        self.tally.borrow_mut().outcome.streams = sum(streams).await;
+        self.tally.borrow_mut().outcome.sockets = sum(sockets).await;
         sleep(SECOND_ANSWER_WAIT).await;
         for (number, when) in self.client.answered_again() {
             let again = Fault {
@@ -135,6 +151,31 @@ impl Generator {
                 self.record_loss(number, when - self.start, again);
             }
         }
+    }
+
+    /// Starts the clients of streams and WebSockets.
+    fn hold(&self, is_stopped: &Arc<AtomicBool>) -> (Vec<JoinHandle<Held>>, Vec<JoinHandle<Held>>) {
+        let holder = |kind, number| {
+            let start = self.start.into_std();
+            let is_stopped = Arc::clone(is_stopped);
+            Holder::new(
+                &self.options,
+                self.address,
+                (kind, number),
+                start,
+                is_stopped,
+            )
+        };
+        let streams = (0..self.options.streams).map(|number| holder(STREAM, number));
+        let sockets = (0..self.options.sockets).map(|number| holder(SOCKET, number));
+        (
+            streams
+                .map(|holder| spawn_local(streams::hold(holder)))
+                .collect(),
+            sockets
+                .map(|holder| spawn_blocking(|| sockets::hold(holder)))
+                .collect(),
+        )
     }
 
     fn total(&self) -> u64 {
@@ -167,9 +208,10 @@ impl Generator {
         tally.outcome.lag = tally.outcome.lag.max(lag);
         tally.outcome.total += 1;
         tally.in_flight += 1;
-        match self.options.is_post(number) {
-            true => tally.outcome.posts += 1,
-            false => tally.outcome.gets += 1,
+        match self.options.method(number) {
+            Method::POST => tally.outcome.posts += 1,
+            Method::PUT => tally.outcome.puts += 1,
+            _ => tally.outcome.gets += 1,
         }
         drop(tally);
         let generator = Rc::clone(self);
@@ -188,9 +230,10 @@ impl Generator {
     fn record_answer(&self, number: u64, sent: Duration, answer: Answer) {
         let now = self.start.elapsed();
         let tally = &mut *self.tally.borrow_mut();
-        let times = match self.options.is_post(number) {
-            true => &mut tally.post_times,
-            false => &mut tally.get_times,
+        let times = match self.options.method(number) {
+            Method::POST => &mut tally.post_times,
+            Method::PUT => &mut tally.put_times,
+            _ => &mut tally.get_times,
         };
         times.push((now - sent).as_micros() as u32);
         tally.outcome.answered += 1;
@@ -221,12 +264,7 @@ impl Generator {
         let tally = &mut *self.tally.borrow_mut();
         let loss = Loss {
             number,
-            method: if self.options.is_post(number) {
-                "POST"
-            } else {
-                "GET"
-            }
-            .into(),
+            method: self.options.method(number).to_string(),
             what: fault.what,
             status: fault.status,
             at: millis(sent),
@@ -258,11 +296,17 @@ impl Generator {
             losses: tally.losses.into_values().collect(),
             get_times: Times::of(tally.get_times),
             post_times: Times::of(tally.post_times),
+            put_times: Times::of(tally.put_times),
             ..tally.outcome
         }
     }
 }
 
-fn millis(time: Duration) -> f64 {
-    (time.as_secs_f64() * 10_000.0).round() / 10.0
+/// Waits for these clients.
+async fn sum(clients: Vec<JoinHandle<Held>>) -> Held {
+    let mut sum = Held::default();
+    for client in clients {
+        sum.add(client.await.expect("no client panics"));
+    }
+    sum
 }

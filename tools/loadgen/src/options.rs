@@ -1,7 +1,13 @@
 //! The command line, and how each number is requested.
 
 use clap::Parser;
+use hyper::Method;
 use serde::Serialize;
+
+/// Bytes of a PUT request's body. nginx passes on what is longer than 10,000 while it arrives.
+pub(crate) const LARGE_BODY: usize = 50_000;
+/// Milliseconds over which a PUT request's body is spread.
+pub(crate) const LARGE_UPLOAD: u64 = 500;
 
 /// Requests numbers at a steady rate, each once, and reports every lost request
 #[derive(Clone, Debug, Parser, Serialize)]
@@ -22,6 +28,9 @@ pub struct Options {
     /// Percentage of POST requests
     #[arg(long, default_value_t = 50)]
     pub posts: u8,
+    /// Percentage of PUT requests: large uploads, every other one in chunks
+    #[arg(long, default_value_t = 0)]
+    pub puts: u8,
     /// Percentage of requests with a connection of their own; the others share kept-alive connections
     #[arg(long, default_value_t = 20)]
     pub fresh: u8,
@@ -31,6 +40,12 @@ pub struct Options {
     /// Milliseconds over which a POST request's body is spread
     #[arg(long, default_value_t = 0)]
     pub upload: u64,
+    /// Streams of events that are open all the time, at `/events`
+    #[arg(long, default_value_t = 0)]
+    pub streams: u64,
+    /// WebSockets that are open all the time, at `/socket`
+    #[arg(long, default_value_t = 0)]
+    pub sockets: u64,
     /// Milliseconds that the service shall wait before an answer
     #[arg(long, default_value_t = 0)]
     pub wait: u64,
@@ -83,14 +98,30 @@ impl Options {
         fields.iter().filter_map(argument).collect()
     }
 
-    /// Whether the number is sent by POST. It depends on the number alone, so that it is known afterwards.
-    pub fn is_post(&self, number: u64) -> bool {
-        fastrand::Rng::with_seed(number).u8(..100) < self.posts
+    /// The number's method. It depends on the number alone, so that it is known afterwards.
+    pub fn method(&self, number: u64) -> Method {
+        let drawn = fastrand::Rng::with_seed(number).u8(..100);
+        if drawn < self.posts {
+            Method::POST
+        } else if drawn < self.posts + self.puts {
+            Method::PUT
+        } else {
+            Method::GET
+        }
     }
 
     /// Whether the number has a connection of its own. It depends on the number alone, too.
     pub fn is_fresh(&self, number: u64) -> bool {
         fastrand::Rng::with_seed(!number).u8(..100) < self.fresh
+    }
+
+    /// The bytes of the number's body, and the milliseconds over which it is spread.
+    pub fn body(&self, number: u64) -> (usize, u64) {
+        match self.method(number) {
+            Method::POST => (self.body, self.upload),
+            Method::PUT => (LARGE_BODY, LARGE_UPLOAD),
+            _ => (0, 0),
+        }
     }
 
     /// The path and query of the number's request.

@@ -1,8 +1,20 @@
 //! What the program prints at its end, as JSON.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
+
+/// The [`Loss::method`] of a stream of events.
+pub const STREAM: &str = "stream";
+/// The [`Loss::method`] of a WebSocket.
+pub const SOCKET: &str = "WebSocket";
+
+/// The beginning of a [`Loss::what`] of a stream or WebSocket that was opened, and broke without its end.
+pub const CUT: &str = "cut";
 
 /// The outcome of a run. All times are milliseconds; except for `started`, moments count from the start.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -17,6 +29,8 @@ pub struct Outcome {
     pub gets: u64,
     /// How many of them by POST.
     pub posts: u64,
+    /// How many of them by PUT.
+    pub puts: u64,
     /// How many had exactly one answer, the correct one.
     pub answered: u64,
     /// All others.
@@ -33,6 +47,12 @@ pub struct Outcome {
     pub get_times: Times,
     /// Times of correct answers to POST requests, until the end of the body.
     pub post_times: Times,
+    /// Times of correct answers to PUT requests, until the end of the body.
+    pub put_times: Times,
+    /// The streams of events.
+    pub streams: Held,
+    /// The WebSockets.
+    pub sockets: Held,
     /// Every correct answer, with `--trace`.
     pub trace: Vec<Answered>,
 }
@@ -50,12 +70,47 @@ pub struct Answered {
     pub replica: Option<String>,
 }
 
-/// A number whose answer is missing, wrong, or came twice.
+/// Connections of one kind that were open all the time.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Held {
+    /// How many were opened.
+    pub opened: u64,
+    /// How many the service ended in order: a stream with its last chunk, a WebSocket with the close code 1001.
+    pub ended: u64,
+    /// Events, or echoes.
+    pub received: u64,
+    /// All that ended otherwise, or were not opened.
+    pub losses: Vec<Loss>,
+}
+
+impl Held {
+    /// Adds the connections of another client.
+    pub fn add(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.ended += other.ended;
+        self.received += other.received;
+        self.losses.extend(other.losses);
+    }
+}
+
+impl Display for Held {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            opened,
+            ended,
+            losses,
+            ..
+        } = self;
+        write!(out, "{opened} opened, {ended} ended, {} lost", losses.len())
+    }
+}
+
+/// A number whose answer is missing, wrong, or came twice; or a stream or WebSocket that is not served as it should be.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Loss {
-    /// The number.
+    /// The number, or that of the client which held the connection.
     pub number: u64,
-    /// The request's method.
+    /// The request's method, [`STREAM`] or [`SOCKET`].
     pub method: String,
     /// What happened instead.
     pub what: String,
@@ -111,4 +166,9 @@ impl Times {
             max: share(1.0),
         }
     }
+}
+
+/// Milliseconds, to a tenth.
+pub(crate) fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
 }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -13,35 +12,10 @@ use loadgen::{
     options::Options,
     outcome::{Answered, Loss, Outcome},
 };
-use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
 
-/// The running program.
-struct Process(Child);
-
-impl Process {
-    fn start(options: &Options) -> Self {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-        program.args(options.arguments()).stdout(Stdio::piped());
-        Self(program.spawn().unwrap())
-    }
-
-    fn stop(&self) {
-        let pid = Pid::from_raw(self.0.id().cast_signed()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
-    }
-
-    fn outcome(self) -> Outcome {
-        let output = self.0.wait_with_output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let [begun, outcome] = text.lines().collect::<Vec<_>>()[..] else {
-            panic!("not two lines: {text}");
-        };
-        assert!(begun.starts_with("asking "), "{begun}");
-        serde_json::from_str(outcome).unwrap()
-    }
-}
+mod common;
+use common::Process;
 
 /// What the server does with a number; it answers all others correctly.
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +182,7 @@ fn every_kind_of_loss_is_reported() {
         for (number, what) in what {
             let loss = lost[&number];
             assert!(loss.what.contains(what), "{loss:?}");
-            assert_eq!(loss.method == "POST", options.is_post(number), "{loss:?}");
+            assert_eq!(loss.method, options.method(number).as_str(), "{loss:?}");
             assert_eq!(loss.reused, fresh == 0, "{loss:?}");
         }
         assert_eq!(lost[&1600].status, Some(502));

@@ -1,9 +1,8 @@
 //! From SIGTERM to the end without losing a request. Each step is a line of the log:
 //!
 //! 1. The signal. Readiness fails at once, every response closes its connection, and the replica asks the nginx in front
-//!    to take it out of turn ([`super::deregister`]). Requests are served as before, for `DRAIN_SECONDS` and until none
-//!    has come for [`QUIET`].
-//!    Then streams and WebSockets are told to end.
+//!    to take it out of turn ([`super::deregister`]). Requests are served as before, for `DRAIN_SECONDS`. Then streams and
+//!    WebSockets are told to end, and the listener waits until no request has come for [`QUIET`].
 //! 2. The listener closes. Requests in flight have what is left of `SHUTDOWN_SECONDS` to finish.
 //! 3. The end, with exit code 0.
 //!
@@ -42,11 +41,16 @@ impl Shutdown {
         log::info!("{name}: draining for {} s", self.drain_time.as_secs_f32());
         let end = Instant::now() + self.drain_time + self.shutdown_time;
         let latest = end - RESERVE.min(self.shutdown_time);
+        let is_behind_nginx = self.nginx.is_some();
         if let Some(nginx) = self.nginx {
             deregister::deregister(nginx, &drain);
         }
         sleep(self.drain_time).await;
         drain.end();
+        if is_behind_nginx {
+            // While this replica had the most streams and WebSockets, nginx may have sent it neither a request nor a probe.
+            drain.record_request();
+        }
         while !drain.is_idle_for(QUIET) && Instant::now() < latest {
             sleep(POLL_INTERVAL).await;
         }

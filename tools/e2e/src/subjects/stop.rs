@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     thread,
+    time::Instant,
 };
 
 use berth::process::shutdown;
@@ -215,6 +216,16 @@ fn a_proxy_is_notified_until_it_has_probed_and_again_after_that() {
     );
 }
 
+fn the_listener_stays_when_the_streams_have_ended() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap().to_string();
+    let mut app = Solo::start(&[("DRAIN_SECONDS", "0"), ("NGINX_ADDRESS", &address)]);
+    let signalled = Instant::now();
+    app.signal("TERM");
+    assert_eq!(app.ended().code(), Some(0));
+    assert!(signalled.elapsed() > shutdown::QUIET);
+}
+
 fn every_proxy_is_notified_even_if_it_hangs() {
     let proxy = TcpListener::bind("localhost:0").unwrap();
     let name = format!("localhost:{}", proxy.local_addr().unwrap().port());
@@ -401,6 +412,7 @@ harness::trials![
     @timed a_client_that_never_stops_is_refused_in_time,
     a_proxy_that_cannot_be_reached_is_named,
     @timed a_proxy_is_notified_until_it_has_probed_and_again_after_that,
+    the_listener_stays_when_the_streams_have_ended,
     every_proxy_is_notified_even_if_it_hangs,
     an_idle_connection_holds_nothing_up,
     without_keep_alive_every_answer_is_the_last,

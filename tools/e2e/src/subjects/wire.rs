@@ -409,28 +409,59 @@ const CASES: &[Row] = &[
 /// Cases that end the server, which each has for itself.
 const AT_THE_END: &[Row] = &[
     (
-        "at a drain a WebSocket is closed with 1001",
+        "at a drain a WebSocket is closed with 1001, or cut at the end of SHUTDOWN_SECONDS",
         ALL,
         |modes, mode| {
-            let (mut socket, _) = open(modes.address(mode), "/socket").unwrap();
-            socket.send(Message::text("hello")).unwrap();
-            assert_eq!(socket.read().unwrap(), Message::text("hello"));
-            modes.stop(mode);
-            let Message::Close(Some(frame)) = socket.read().unwrap() else {
-                panic!("no close frame with a code")
+            let echo = |socket: &mut WebSocket<TcpStream>| {
+                socket.send(Message::text("hello")).unwrap();
+                assert_eq!(socket.read().unwrap(), Message::text("hello"));
             };
-            assert_eq!(frame.code, CloseCode::Away);
+            let begin = |path| {
+                let (mut socket, _) = open(modes.address(mode), path).unwrap();
+                echo(&mut socket);
+                socket
+            };
+            let (mut closing, mut staying) = (begin("/socket"), begin("/socket?stay"));
+            thread::scope(|scope| {
+                scope.spawn(|| modes.stop(mode));
+                let Message::Close(Some(frame)) = closing.read().unwrap() else {
+                    panic!("no close frame with a code")
+                };
+                assert_eq!(frame.code, CloseCode::Away);
+                echo(&mut staying);
+                let end = staying.read().unwrap_err();
+                assert!(!matches!(end, Error::ConnectionClosed), "{end}");
+            });
         },
     ),
-    ("at a drain a stream ends", ALL, |modes, mode| {
-        let mut socket = connect(modes.address(mode));
-        let request = "GET /events?pause=10 HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        socket.write_all(request.as_bytes()).unwrap();
-        until(&mut socket, "retry: 100\nid: 1\n");
-        modes.stop(mode);
-        let rest = until(&mut socket, "0\r\n\r\n");
-        assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
-    }),
+    (
+        "at a drain a stream ends, or is cut at the end of SHUTDOWN_SECONDS",
+        ALL,
+        |modes, mode| {
+            let begin = |request: &str, first: &str| {
+                let mut socket = connect(modes.address(mode));
+                let request = format!("GET {request} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                socket.write_all(request.as_bytes()).unwrap();
+                until(&mut socket, first);
+                socket
+            };
+            let mut ending = begin("/events?pause=10", "retry: 100\nid: 1\n");
+            let mut endless = begin("/parts?number=1000&pause=100", "part 1\n");
+            thread::scope(|scope| {
+                scope.spawn(|| modes.stop(mode));
+                let rest = until(&mut ending, "0\r\n\r\n");
+                assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
+                // Parts that had come by now prove nothing: a later one does.
+                endless.set_nonblocking(true).unwrap();
+                let _ = endless.read_to_end(&mut Vec::new());
+                endless.set_nonblocking(false).unwrap();
+                until(&mut endless, "part ");
+                let mut rest = String::new();
+                let _ = endless.read_to_string(&mut rest);
+                assert!(!rest.ends_with("0\r\n\r\n"), "{rest}");
+            });
+        },
+    ),
     (
         "at a kill an upload is 502, and a stream and a WebSocket are cut",
         STACK,
