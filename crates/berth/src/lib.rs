@@ -33,6 +33,7 @@ pub mod http {
     pub mod forwarded;
     pub mod health_paths;
     pub mod host;
+    pub mod vary;
 }
 
 /// The log on standard error.

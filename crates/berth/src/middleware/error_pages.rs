@@ -14,12 +14,12 @@ use actix_web::{
     dev::{ResponseHead, ServiceResponse},
     http::{
         ConnectionType, StatusCode,
-        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY},
+        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
     },
     web::Bytes,
 };
 
-use crate::http::accept::wants_html;
+use crate::http::{accept::wants_html, vary};
 
 /// The page for browsers. It loads no other file, which may be missing too. `security_headers.rs` allows its style by hash.
 pub const TEMPLATE: &str = include_str!("error_page.html");
@@ -115,13 +115,7 @@ pub fn render(head: &mut ResponseHead, page: Page, wants_html: bool) -> Bytes {
     };
     let headers = head.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    let mut varies: Vec<_> = headers
-        .get_all(VARY)
-        .filter_map(|line| line.to_str().ok())
-        .collect();
-    varies.push("Accept");
-    let varies = HeaderValue::try_from(varies.join(", ")).expect("values of headers");
-    headers.insert(VARY, varies);
+    vary::add(headers, "Accept");
     // A cache must not repeat an error that is over.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     text.into()
