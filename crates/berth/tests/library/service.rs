@@ -24,6 +24,8 @@ pub struct Values {
     pub client_timeout: Duration,
     pub response_timeout: Duration,
     pub maintenance: bool,
+    pub compression: bool,
+    pub cors_origins: &'static str,
 }
 
 impl Default for Values {
@@ -35,6 +37,8 @@ impl Default for Values {
             client_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(60),
             maintenance: false,
+            compression: true,
+            cors_origins: "",
         }
     }
 }
@@ -50,6 +54,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
             trusted_proxies: TrustedProxies::default(),
             header: HeaderName::from_static("x-forwarded-for"),
         },
+        cors_origins: values.cors_origins.parse().unwrap(),
         request_id_header: None,
         access_log: None,
         served_by: false,
@@ -64,6 +69,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         static_prefix: "/static".into(),
         concurrency_limit: ConcurrencyLimit::new(values.max_requests),
         response_timeout: values.response_timeout,
+        compression: values.compression,
     };
     let options = Options {
         bind: "127.0.0.1:0".parse().unwrap(),
