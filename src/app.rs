@@ -53,6 +53,8 @@ pub fn build(
             trusted_proxies: settings.trusted_proxies,
             header: settings.client_header.name().clone(),
         },
+        // What each response says of other sites' scripts, and the answer to their preflights.
+        cors_origins: settings.cors_origins,
         // The request's id, and its line in the log when the response is sent.
         request_id_header: settings.request_id_header.0.map(|it| it.name().clone()),
         access_log,
@@ -74,6 +76,8 @@ pub fn build(
         // 504 for a handler that takes longer.
         response_timeout,
         // Then the routes. An error's details are logged and not sent; an empty body of an error is filled.
+        // Text is compressed for a client that accepts it.
+        compression: settings.compression.0,
     };
     let options = Options {
         bind: settings.bind,

@@ -2,7 +2,7 @@
 //! read once, before the server binds its address.
 
 use berth::{
-    http::{forwarded::TrustedProxies, host::AllowedHosts},
+    http::{forwarded::TrustedProxies, host::AllowedHosts, origins::CorsOrigins},
     nginx::config,
     settings::{
         reader::Sources,
@@ -21,6 +21,9 @@ berth::settings! {
         "replaces the port of `BIND` and, unless `BIND` is set, binds every address: platforms set it";
     allowed_hosts: AllowedHosts = "ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]",
         "hosts to answer for: exact, `.example.com` for a domain and its subdomains, `*` for any";
+    cors_origins: CorsOrigins = "CORS_ORIGINS", "",
+        "origins of other sites whose scripts may read every response, such as `https://app.example`; `*` for any, without \
+         credentials; if none, the service decides";
     web_concurrency: Workers = "WEB_CONCURRENCY", "auto",
         "worker threads; `auto` is the container's CPU quota, at least 1";
     static_dir: StaticDir = "STATIC_DIR", "static",
@@ -34,6 +37,8 @@ berth::settings! {
         "header in which a trusted proxy names the client's address";
     request_id_header: OptionalHeader = "REQUEST_ID_HEADER", "X-Request-Id",
         "header in which a trusted proxy gives the request's id; `none` if it passes on whatever the client sent";
+    compression: OnOff = "COMPRESSION", "on",
+        "compresses the service's text with Brotli or gzip where that pays; `off` leaves it to a proxy or CDN in front";
     keep_alive: Seconds = "KEEP_ALIVE", "100",
         "seconds that an idle connection is kept, longer than any router's (60 to 90); 620 behind Google's; 0 keeps none";
     client_timeout: Bounded<86_400> = "CLIENT_TIMEOUT", "10",
@@ -88,6 +93,7 @@ impl Settings {
             bind: self.bind,
             app,
             allowed_hosts: self.allowed_hosts,
+            cors_origins: self.cors_origins,
             trusted_proxies: self.trusted_proxies,
             client_header: self.client_header.to_string(),
             request_id_header: self.request_id_header.0.map(|it| it.to_string()),

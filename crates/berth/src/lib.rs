@@ -6,14 +6,16 @@
 //! 4. [`middleware::client_ip`] finds the client by [`http::forwarded`].
 //! 5. [`middleware::health`] answers probes before any check.
 //! 6. [`middleware::access_log`] gives the request its id, and writes its line when the response is sent.
-//! 7. [`middleware::body_limit`] limits the size and the slowness of the body.
-//! 8. [`middleware::maintenance`] refuses every request while it is on.
-//! 9. [`middleware::request_validation`] rejects invalid requests, and hosts that are not allowed ([`http::host`]).
-//! 10. [`middleware::static_files`] answers with a file, if there is one of that name.
-//! 11. [`middleware::concurrency_limit`] sheds load.
-//! 12. [`middleware::fallback`] answers what the service has no route for.
-//! 13. [`middleware::internal_errors`] hides the details of failures.
-//! 14. [`middleware::error_pages`] fills the body of an error, and [`middleware::security_headers`] adds headers.
+//! 7. [`middleware::cors`] says which origins may read the response, and answers preflights.
+//! 8. [`middleware::body_limit`] limits the size and the slowness of the body.
+//! 9. [`middleware::maintenance`] refuses every request while it is on.
+//! 10. [`middleware::request_validation`] rejects invalid requests, and hosts that are not allowed ([`http::host`]).
+//! 11. [`middleware::static_files`] answers with a file, if there is one of that name.
+//! 12. [`middleware::concurrency_limit`] sheds load.
+//! 13. [`middleware::fallback`] answers what the service has no route for.
+//! 14. [`middleware::internal_errors`] hides the details of failures.
+//! 15. [`middleware::compression`] compresses text.
+//! 16. [`middleware::error_pages`] fills the body of an error, and [`middleware::security_headers`] adds headers.
 //!
 //! [`process::shutdown`] ends the process after SIGTERM without losing a request; [`process::deregister`] tells nginx.
 //! [`nginx`] writes nginx's configuration from the same settings, and runs it; [`apache`] does so for httpd. [`log`] writes lines without blocking.
@@ -33,6 +35,7 @@ pub mod http {
     pub mod forwarded;
     pub mod health_paths;
     pub mod host;
+    pub mod origins;
     pub mod vary;
 }
 
@@ -51,8 +54,10 @@ pub mod middleware {
     pub mod body_limit;
     pub mod caching;
     pub mod client_ip;
+    pub mod compression;
     pub mod concurrency_limit;
     pub mod connection_close;
+    pub mod cors;
     pub mod drain;
     pub mod error_pages;
     pub mod fallback;

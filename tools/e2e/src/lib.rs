@@ -4,7 +4,8 @@
 //! 2. [`run`] runs them, and counts the results.
 //! 3. [`load`] puts replicas that count under a load; [`stubs`] replaces the replicas with stubs.
 //! 4. [`programs`] finds the programs that they start.
-//! 5. [`window`] is a browser, [`dns`] a DNS server that fails, [`site`] the built site, [`mutants`] a table of changes
+//! 5. [`wire_service`] runs a table of cases for a service with what real services send, in every mode.
+//! 6. [`window`] is a browser, [`dns`] a DNS server that fails, [`site`] the built site, [`mutants`] a table of changes
 //!    that a subject must notice.
 
 pub mod dns;
@@ -16,3 +17,4 @@ pub mod site;
 pub mod stubs;
 pub mod subjects;
 pub mod window;
+pub mod wire_service;

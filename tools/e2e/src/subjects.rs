@@ -8,8 +8,10 @@ mod browser;
 mod builds;
 mod bundle;
 mod compose;
+mod compression;
 mod config;
 mod config_consistency;
+mod cors;
 mod descriptors;
 mod error_pages;
 mod examples;
@@ -94,6 +96,8 @@ pub const SUBJECTS: &[Subject] = &[
     batches_of!(wire, 4),
     batches_of!(fallbacks, 8),
     batches_of!(paused_download, 9),
+    batches_of!(compression, 4),
+    batches_of!(cors, 4),
     of!(sched_batch),
     of!(nginx_alone),
     of!(retries),

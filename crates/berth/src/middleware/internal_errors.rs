@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 
 use super::{
     access_log::RequestId,
+    cors::Cors,
     error_pages::{Page, closing, render},
     security_headers,
 };
@@ -48,21 +49,24 @@ pub struct Gone {
     status: StatusCode,
     scheme: Scheme,
     id: RequestId,
+    cors: Cors,
     accept: Vec<HeaderValue>,
 }
 
 impl Gone {
-    /// The response to a request of this scheme, id and `Accept`.
+    /// The response to a request of this scheme, id, origin and `Accept`.
     pub fn new(
         status: StatusCode,
         scheme: Scheme,
         id: &RequestId,
+        cors: &Cors,
         accept: Vec<HeaderValue>,
     ) -> Self {
         Self {
             status,
             scheme,
             id: id.clone(),
+            cors: cors.clone(),
             accept,
         }
     }
@@ -84,6 +88,7 @@ impl ResponseError for Gone {
         let page = Page::Status(response.status());
         let text = render(response.head_mut(), page, wants_html(self.accept.iter()));
         security_headers::add(response.headers_mut(), self.scheme);
+        self.cors.add(response.headers_mut());
         self.id.add_to(response.headers_mut());
         response.set_body(BoxBody::new(text))
     }

@@ -27,8 +27,10 @@ use super::{
     body_limit::BodyLimit,
     caching,
     client_ip::ClientIp,
+    compression,
     concurrency_limit::{self, ConcurrencyLimit},
     connection_close::{self, Closed},
+    cors::Cors,
     drain::Drain,
     error_pages::{self, closing},
     fallback, health,
@@ -40,7 +42,7 @@ use super::{
     static_files::service::StaticFiles,
     upgrade::Upgrade,
 };
-use crate::http::{forwarded::Client, host::AllowedHosts};
+use crate::http::{forwarded::Client, host::AllowedHosts, origins::CorsOrigins};
 
 /// Who sent a request, and its id, as in the access log. A handler takes it as an argument.
 #[derive(Clone, Debug)]
@@ -72,6 +74,8 @@ pub struct Layers {
     pub drain: Drain,
     /// Who the client is.
     pub client_ip: ClientIp,
+    /// The origins that may read every response.
+    pub cors_origins: CorsOrigins,
     /// The header in which a trusted proxy sends the request's id.
     pub request_id_header: Option<HeaderName>,
     /// The access log; none writes no lines.
@@ -92,6 +96,8 @@ pub struct Layers {
     pub concurrency_limit: ConcurrencyLimit,
     /// How long a handler may take until its response begins, and for each further part of it.
     pub response_timeout: Duration,
+    /// Whether responses of the service are compressed.
+    pub compression: bool,
 }
 
 impl Layers {
@@ -119,6 +125,7 @@ impl Layers {
         let takes_chunks = request.version() == Version::HTTP_11 && !upgrade.names_websocket;
         let closed = Closed::of(&request);
         let client = self.client_ip.resolve(&request);
+        let cors = Cors::of(&self.cors_origins, request.headers());
         let is_head = request.method() == Method::HEAD;
 
         let (mut response, line) = if health::is_probe(&request) {
@@ -136,7 +143,7 @@ impl Layers {
                 drain: self.drain.clone(),
             });
 
-            let result = self.respond(request, worker, client, &id).await;
+            let result = self.respond(request, worker, client, &id, &cors).await;
             if let Some(line) = &mut line {
                 line.status = match &result {
                     Ok(response) => response.status().as_u16(),
@@ -154,6 +161,7 @@ impl Layers {
         };
 
         security_headers::add(response.headers_mut(), client.scheme);
+        cors.add(response.headers_mut());
         close |= self.drain.has_begun();
         close |= connection_close::ends_body(&mut response, takes_chunks);
         close |= upgrade.was_declined(&response);
@@ -199,6 +207,7 @@ impl Layers {
         worker: &Worker<S>,
         client: Client,
         id: &RequestId,
+        cors: &Cors,
     ) -> Result<ServiceResponse, Error>
     where
         S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
@@ -216,7 +225,9 @@ impl Layers {
             Some(maintenance::respond())
         } else {
             match self.validate(&request) {
-                Ok(()) => worker.files.respond(&mut request),
+                Ok(()) => cors
+                    .preflight(&request)
+                    .or_else(|| worker.files.respond(&mut request)),
                 Err(Rejection::Invalid(status)) => Some(closing(status)),
                 Err(Rejection::NotImplemented) => Some(fallback::not_implemented()),
                 Err(Rejection::HostNotAllowed) => Some(fallback::host_not_allowed(&request)),
@@ -226,7 +237,8 @@ impl Layers {
             Some(response) => request.into_response(response),
             None => {
                 let last_read = body.as_ref().map(|body| Rc::clone(&body.last_read));
-                self.call(request, worker, client, id, last_read).await?
+                self.call(request, worker, client, id, cors, last_read)
+                    .await?
             }
         };
         if let Some(body) = body {
@@ -242,6 +254,7 @@ impl Layers {
         worker: &Worker<S>,
         client: Client,
         id: &RequestId,
+        cors: &Cors,
         last_read: Option<LastRead>,
     ) -> Result<ServiceResponse, Error>
     where
@@ -264,19 +277,33 @@ impl Layers {
         };
         let response = internal_errors::catch_panic(completed);
         let response = response_limits::in_time(response, self.response_timeout, last_read).await;
-        permit.release();
         let response = match response {
-            Some(Some(response)) => response?,
+            Some(Some(Ok(response))) => Ok(self.finish(response).await),
+            Some(Some(Err(error))) => Err(error),
             gone => {
                 let status = match gone {
                     None => StatusCode::GATEWAY_TIMEOUT,
                     Some(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 };
-                return Err(internal_errors::Gone::new(status, client.scheme, id, accept).into());
+                Err(internal_errors::Gone::new(status, client.scheme, id, cors, accept).into())
             }
         };
-        let response = caching::fill_caching(internal_errors::hide_details(response));
-        Ok(response_limits::limit_head(response))
+        permit.release();
+        response
+    }
+
+    /// What every response of the service needs.
+    async fn finish(&self, response: ServiceResponse) -> ServiceResponse {
+        let mut response = caching::fill_caching(internal_errors::hide_details(response));
+        if self.compression && compression::is_concerned(&response) {
+            let (plain, job) = compression::choose(response);
+            response = match job {
+                // In a box, as above.
+                Some(job) => Box::pin(job.compress(plain)).await,
+                None => plain,
+            };
+        }
+        response_limits::limit_head(response)
     }
 }
 

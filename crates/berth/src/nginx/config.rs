@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    http::{forwarded::TrustedProxies, host::AllowedHosts},
+    http::{forwarded::TrustedProxies, host::AllowedHosts, origins::CorsOrigins},
     settings::{reader::EX_CONFIG, values::Address},
 };
 
@@ -48,6 +48,8 @@ pub struct Options {
     pub app: Option<Address>,
     /// Hosts to answer for.
     pub allowed_hosts: AllowedHosts,
+    /// Origins that may read every response.
+    pub cors_origins: CorsOrigins,
     /// Proxies whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,
     /// The header in which a trusted proxy names the client's address.
@@ -177,6 +179,8 @@ fn render(options: &Options, machine: &Machine) -> Result<Vec<(&'static str, Str
         ),
         (LISTEN, listen(bind, machine.has_ipv6)),
         ("allowed_hosts.conf", allowed_hosts(&options.allowed_hosts)),
+        ("cors_origins.conf", cors_origins(&options.cors_origins)),
+        ("cors_vary.conf", cors_vary(&options.cors_origins)),
         ("static_prefix.conf", static_prefix(&options.static_prefix)),
         ("limits.conf", limits(options)),
         (
@@ -245,13 +249,32 @@ fn allowed_hosts(hosts: &AllowedHosts) -> String {
             Some(name) => (r"(?:.*\.)?", name),
             None => ("", pattern),
         };
-        let escaped = name
-            .replace('.', r"\.")
-            .replace('[', r"\[")
-            .replace(']', r"\]");
-        format!("\"~*^{subdomains}{escaped}$\" 1;\n")
+        format!("\"~*^{subdomains}{}$\" 1;\n", escaped(name))
     };
     hosts.patterns().map(line).collect()
+}
+
+/// For a map whose source is `Origin`: the origin that may read a response, or `*`.
+fn cors_origins(origins: &CorsOrigins) -> String {
+    if *origins == CorsOrigins::Any {
+        return "default *;\n".to_owned();
+    }
+    // A pattern, as nginx ignores case otherwise.
+    let line = |origin: &str| format!("\"~^{}$\" \"{origin}\";\n", escaped(origin));
+    origins.listed().map(line).collect::<String>() + "default \"\";\n"
+}
+
+/// What is added to `Vary`.
+fn cors_vary(origins: &CorsOrigins) -> String {
+    let varies = matches!(origins, CorsOrigins::Listed(_));
+    format!("default \"{}\";\n", if varies { ", Origin" } else { "" })
+}
+
+/// A host or an origin within a pattern.
+fn escaped(text: &str) -> String {
+    let special = |c| matches!(c, '.' | '[' | ']' | '+');
+    let escape = |c| [special(c).then_some('\\'), Some(c)];
+    text.chars().flat_map(escape).flatten().collect()
 }
 
 /// A pattern for a map whose source is the target as sent, and its decoded path.
@@ -364,6 +387,7 @@ pub(crate) mod tests {
             bind: "[::]:8080".parse().unwrap(),
             app: None,
             allowed_hosts: AllowedHosts::default(),
+            cors_origins: CorsOrigins::default(),
             trusted_proxies: TrustedProxies::default(),
             client_header: "X-Forwarded-For".to_owned(),
             request_id_header: Some("X-Request-Id".to_owned()),
@@ -399,6 +423,10 @@ listen [::]:8080 backlog=4096;
 "~*^127\.0\.0\.1$" 1;
 "~*^localhost$" 1;
 "~*^\[::1\]$" 1;
+# cors_origins.conf
+default "";
+# cors_vary.conf
+default "";
 # static_prefix.conf
 "~^/\S* (?<below_prefix>/.+)$" $below_prefix;
 # limits.conf
@@ -439,6 +467,7 @@ keepalive 512;
         let options = Options {
             bind: "127.0.0.1:99".parse().unwrap(),
             app: Some("unix:/tmp/berth.sock".parse().unwrap()),
+            cors_origins: "https://a.example,http://[::1]:3000".parse().unwrap(),
             allowed_hosts: "*, .Example.com., a.b, [fd00::1]".parse().unwrap(),
             trusted_proxies: "10.1.0.0/16,private,10.0.0.0/8,::1/128".parse().unwrap(),
             client_header: "X-Real-IP".to_owned(),
@@ -466,6 +495,12 @@ listen 127.0.0.1:99 backlog=4096;
 "~*^(?:.*\.)?example\.com$" 1;
 "~*^a\.b$" 1;
 "~*^\[fd00::1\]$" 1;
+# cors_origins.conf
+"~^https://a\.example$" "https://a.example";
+"~^http://\[::1\]:3000$" "http://[::1]:3000";
+default "";
+# cors_vary.conf
+default ", Origin";
 # static_prefix.conf
 "~^/static/files/\S* /static/files(?<below_prefix>/.+)$" $below_prefix;
 # limits.conf
@@ -556,6 +591,13 @@ keepalive 3;
             let expected = format!("fail_timeout={fail_timeout};");
             assert!(replicas(&options).contains(&expected), "{millis} ms");
         }
+    }
+
+    #[test]
+    fn any_origin_needs_no_vary() {
+        let any = CorsOrigins::Any;
+        assert_eq!(cors_origins(&any), "default *;\n");
+        assert_eq!(cors_vary(&any), "default \"\";\n");
     }
 
     #[test]

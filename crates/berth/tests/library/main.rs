@@ -1,7 +1,9 @@
 //! The library's tests. They need neither containers nor the sample's binary.
 
 mod body_limit;
+mod compression;
 mod concurrency_limit;
+mod cors;
 mod default_service;
 mod error_pages;
 mod forwarded;

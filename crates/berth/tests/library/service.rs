@@ -25,6 +25,8 @@ pub struct Values {
     pub response_timeout: Duration,
     pub maintenance: bool,
     pub static_dir: PathBuf,
+    pub compression: bool,
+    pub cors_origins: &'static str,
 }
 
 impl Default for Values {
@@ -38,6 +40,8 @@ impl Default for Values {
             maintenance: false,
             // An empty folder.
             static_dir: "src/http".into(),
+            compression: true,
+            cors_origins: "",
         }
     }
 }
@@ -53,6 +57,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
             trusted_proxies: TrustedProxies::default(),
             header: HeaderName::from_static("x-forwarded-for"),
         },
+        cors_origins: values.cors_origins.parse().unwrap(),
         request_id_header: None,
         access_log: None,
         served_by: false,
@@ -66,6 +71,7 @@ pub fn serve(values: Values, service: fn(&mut web::ServiceConfig)) -> SocketAddr
         static_prefix: "/static".into(),
         concurrency_limit: ConcurrencyLimit::new(values.max_requests),
         response_timeout: values.response_timeout,
+        compression: values.compression,
     };
     let options = Options {
         bind: "127.0.0.1:0".parse().unwrap(),

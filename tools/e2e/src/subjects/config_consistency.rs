@@ -6,7 +6,7 @@ use crate::mutants;
 use app::settings::VARIABLES;
 use berth::{
     http::health_paths,
-    middleware::request_validation,
+    middleware::{compression, request_validation},
     nginx::{self, error_page_files},
     process::shutdown,
     settings::relations::NGINX_IDLE_TIMEOUT,
@@ -231,6 +231,20 @@ fn nginx_and_the_app_alone_call_files_the_same() {
     assert!(count > 40, "{count} extensions were found");
 }
 
+fn files_and_responses_of_the_same_types_are_compressed() {
+    let compress = text("tools/assets/src/compress.rs");
+    let list = Regex::new(r"const COMPRESSIBLE: [^=]*= &\[([^\]]*)\]").unwrap();
+    let [list] = list.captures(&compress).expect("the list").extract().1;
+    let extensions = list.split(',').map(|it| it.trim().trim_matches('"'));
+    for extension in extensions.filter(|it| !it.is_empty()) {
+        let kind = actix_files::file_extension_to_mime(extension);
+        assert!(
+            compression::is_compressible(kind.as_ref()),
+            ".{extension}: {kind}"
+        );
+    }
+}
+
 fn each_mutant_can_be_made() {
     for mutant in mutants::table() {
         assert_ne!(mutant.mutated(&root()), text(&mutant.file), "{mutant:?}");
@@ -286,6 +300,7 @@ harness::trials![
     base_images_are_named_in_the_dockerfile_alone,
     every_place_names_the_same_rust,
     nginx_and_the_app_alone_call_files_the_same,
+    files_and_responses_of_the_same_types_are_compressed,
     each_mutant_can_be_made,
     what_keeps_requests_from_being_lost_is_among_the_mutants,
 ];

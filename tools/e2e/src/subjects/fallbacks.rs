@@ -10,8 +10,7 @@ use harness::{
 };
 use serde_json::Value;
 
-use super::wire::SERVICE;
-use crate::{load::image, programs::program, run::Batch};
+use crate::{load::image, programs::program, run::Batch, wire_service::SERVICE};
 
 /// The case's name, and its check.
 type Row = (&'static str, fn(&Modes, Mode));

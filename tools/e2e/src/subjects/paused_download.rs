@@ -18,8 +18,8 @@ use harness::{
     wire::connect,
 };
 
-use super::wire::SERVICE;
 use crate::run::Batch;
+use crate::wire_service::SERVICE;
 
 const PAUSE: Duration = Duration::from_secs(30);
 /// More than all sockets on the way hold.

@@ -4,14 +4,13 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::Arc,
     thread,
     time::Duration,
 };
 
 use harness::{
     Stack,
-    modes::{self, Case, Mode, Modes, Service},
+    modes::{self, Mode, Modes},
     skip,
     solo::wait_for,
     stack::docker,
@@ -24,10 +23,11 @@ use tungstenite::{
     handshake::client::Response, protocol::frame::coding::CloseCode,
 };
 
-use crate::{load::image, programs::program, run::Batch};
-
-/// The case's name, its modes, and its check.
-type Row = (&'static str, &'static [Mode], fn(&Modes, Mode));
+use crate::{
+    load::image,
+    run::Batch,
+    wire_service::{self, Row},
+};
 
 const ALL: &[Mode] = &Mode::ALL;
 const AND_APACHE: &[Mode] = &Mode::AND_APACHE;
@@ -480,42 +480,17 @@ const AT_THE_END: &[Row] = &[
     ),
 ];
 
-/// The service.
-pub const SERVICE: Service = Service {
-    program: || program("wire"),
-    app_image: || image("wire", "1"),
-    bundle_image: || image("bundled_wire", "1"),
-};
-
 const MAX_BODY: usize = 10 << 20;
-const MAX_REQUESTS: usize = 32;
 
 pub fn batches() -> Vec<Batch> {
     let variables = [
         // Short, so that the end is seen.
-        ("RESPONSE_TIMEOUT", "5".to_owned()),
-        ("MAX_REQUESTS", MAX_REQUESTS.to_string()),
+        ("RESPONSE_TIMEOUT", "5"),
+        ("MAX_REQUESTS", "32"),
         // Not the usual one, which is always overwritten.
-        ("CLIENT_HEADER", "X-Real-IP".to_owned()),
+        ("CLIENT_HEADER", "X-Real-IP"),
     ];
-    let batch = |rows: &'static [Row]| {
-        let modes = Arc::new(Modes::with_service(variables.to_vec(), SERVICE));
-        let cases = rows.iter().flat_map(|&(name, modes, check)| {
-            modes.iter().map(move |&mode| Case {
-                name: name.to_owned(),
-                mode,
-                check: Box::new(move |modes| {
-                    check(modes, mode);
-                    Ok(())
-                }),
-            })
-        });
-        let trials = modes::trials(&modes, cases.collect());
-        Batch::then(trials, move |_| {
-            modes::take_down(modes);
-            Ok(())
-        })
-    };
+    let batch = |rows: &'static [Row]| wire_service::batch(&variables, rows);
     let ends = (0..AT_THE_END.len()).map(|at| batch(&AT_THE_END[at..=at]));
     let alone: [(&str, fn()); 2] = [
         (

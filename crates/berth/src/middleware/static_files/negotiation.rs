@@ -1,4 +1,4 @@
-//! Content negotiation: which encoding of a file a client gets (RFC 9110 §12.5.3).
+//! Content negotiation: which encoding a client gets, of a file or of a response of the service (RFC 9110 §12.5.3).
 
 use std::{fs::File, path::Path};
 
@@ -10,8 +10,7 @@ use actix_web::{
 
 use super::{encoding::Encoding, root_dirs::RootDirs};
 
-/// The available encoding that the client prefers; of equals, the smallest. None if it accepts none of them (RFC 9110
-/// §12.5.3). `whole` is the file `name` without encoding.
+/// The available encoding of a file, as [`prefer`]. `whole` is the file `name` without encoding.
 pub fn choose(
     dirs: &RootDirs,
     request: &ServiceRequest,
@@ -28,15 +27,20 @@ pub fn choose(
         .flatten()
         .chain([(Encoding::Identity, whole)]);
     let mut available: Vec<_> = available.collect();
-    let accepted_as = |encoding: Encoding| match encoding.coding() {
+    let offered: Vec<_> = available.iter().map(|(encoding, _)| *encoding).collect();
+    let chosen = prefer(&accepted, &offered)?;
+    let place = offered.iter().position(|it| *it == chosen)?;
+    Some(available.swap_remove(place))
+}
+
+/// The one of `offered` that the client prefers; of equals, the smallest. None if it accepts none of them.
+pub fn prefer(accepted: &AcceptEncoding, offered: &[Encoding]) -> Option<Encoding> {
+    let name = |encoding: &Encoding| match encoding.coding() {
         Some(coding) => header::Encoding::Known(coding),
         None => header::Encoding::identity(),
     };
-    let supported: Vec<_> = available
-        .iter()
-        .map(|(encoding, _)| accepted_as(*encoding))
-        .collect();
-    let chosen = accepted.negotiate(supported.iter())?;
-    let place = supported.iter().position(|it| *it == chosen)?;
-    Some(available.swap_remove(place))
+    let names: Vec<_> = offered.iter().map(name).collect();
+    let chosen = accepted.negotiate(names.iter())?;
+    let place = names.iter().position(|it| *it == chosen)?;
+    offered.get(place).copied()
 }
