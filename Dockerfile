@@ -57,8 +57,8 @@ RUN find src -exec touch {} + \
 
 
 # The error pages and headers that nginx and Apache send themselves, written by the app.
-FROM build AS front
-RUN /app error-page-files /srv/front
+FROM build AS error-pages
+RUN /app error-page-files /srv/berth
 
 
 FROM ${NGINX_IMAGE} AS nginx
@@ -66,7 +66,7 @@ RUN rm -rf /etc/nginx/conf.d
 COPY nginx /etc/nginx
 COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=site /srv /srv
-COPY --from=front /srv/front /srv/front
+COPY --from=error-pages /srv/berth /srv/berth
 # Reads the settings, writes what depends on them, and becomes nginx.
 COPY --from=build /app /app
 ENV BIND=[::]:8080 STATIC_DIR=/srv/site
@@ -92,11 +92,11 @@ RUN test -e /usr/local/apache2/bin/httpd \
     && ln -s /usr/lib/apache2/modules /usr/local/apache2/modules; }
 COPY deploy/compose/apache/httpd.conf /etc/berth/httpd.conf
 COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
-COPY --from=front /srv/front /srv/front
+COPY --from=error-pages /srv/berth /srv/berth
 # nginx's syntax, in httpd's.
 RUN sed -En -e 's/^add_header (.* ".*") always;$/Header always set \1/p' \
     -e 's/^https (".*");$/Header always set Strict-Transport-Security \1 env=is_https/p' \
-    /srv/front/security_headers.conf /srv/front/hsts.conf > /srv/front/security_headers.apache.conf
+    /srv/berth/security_headers.conf /srv/berth/hsts.conf > /srv/berth/security_headers.apache.conf
 # As for nginx, above. Files come from the replicas.
 COPY --from=build /app /app
 ENV BIND=[::]:8080 STATIC_DIR=/srv
