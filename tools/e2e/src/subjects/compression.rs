@@ -79,10 +79,8 @@ const OFF: &[Row] = &[("off is off", ALL, |modes, mode| {
 })];
 
 pub fn batches() -> Vec<Batch> {
-    vec![
-        wire_service::batch(&[], ON),
-        wire_service::batch(&[("COMPRESSION", "off")], OFF),
-    ]
+    let off = wire_service::batch(&[("COMPRESSION", "off")], OFF);
+    vec![wire_service::batch(&[], ON).beside(off)]
 }
 
 fn ask(modes: &Modes, mode: Mode, path: &str, accepted: &str) -> Reply {

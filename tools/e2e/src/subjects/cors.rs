@@ -179,11 +179,12 @@ const GRANTED: [&str; 3] = [
 
 pub fn batches() -> Vec<Batch> {
     let limits = [LIST, ("MAX_BODY", "100k"), ("RESPONSE_TIMEOUT", "2")];
+    let any = [("CORS_ORIGINS", "*"), ("MAINTENANCE", "on")];
     vec![
         wire_service::batch(&limits, LISTED),
-        wire_service::batch(&[("CORS_ORIGINS", "*"), ("MAINTENANCE", "on")], ANY),
-        wire_service::batch(&[], UNSET),
-        wire_service::batch(&[LIST], WITHOUT_REPLICAS),
+        wire_service::batch(&any, ANY)
+            .beside(wire_service::batch(&[], UNSET))
+            .beside(wire_service::batch(&[LIST], WITHOUT_REPLICAS)),
     ]
 }
 
