@@ -14,7 +14,7 @@ use actix_http::{
 };
 use actix_rt::System;
 use actix_server::Server;
-use berth::http::host::{AllowedHosts, Authority};
+use berth::http::host::{AllowedHosts, Authority, agree};
 use chrono::Local;
 
 /// The longest time for the head of a request, and for an idle connection.
@@ -69,7 +69,8 @@ fn status(request: &Request) -> StatusCode {
     let Ok(authority) = Authority::parse(host) else {
         return StatusCode::BAD_REQUEST;
     };
-    if target.is_some_and(|target| !target.eq_ignore_ascii_case(host)) {
+    let scheme = request.uri().scheme_str().unwrap_or_default();
+    if target.is_some_and(|target| !agree(scheme, target, host)) {
         StatusCode::BAD_REQUEST
     } else if request.method() != Method::GET {
         StatusCode::NOT_IMPLEMENTED

@@ -8,7 +8,7 @@
 
 use std::{env, io, time::Duration};
 
-use berth::http::host::{AllowedHosts, Authority};
+use berth::http::host::{AllowedHosts, Authority, agree};
 use bytes::{Buf, BytesMut};
 use chrono::{Local, Utc};
 use httparse::{EMPTY_HEADER, Header, Request, Status};
@@ -99,7 +99,7 @@ fn status(request: &Request) -> &'static str {
         [] if request.version == Some(0) => authority.as_bytes(),
         _ => return "400 Bad Request",
     };
-    let differ = absolute && !authority.as_bytes().eq_ignore_ascii_case(host);
+    let differ = absolute && !agree("http", authority.as_bytes(), host);
     match Authority::parse(host) {
         Ok(_) if differ => "400 Bad Request",
         Ok(_) if request.method != Some("GET") => "501 Not Implemented",

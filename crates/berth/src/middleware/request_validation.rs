@@ -14,7 +14,7 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use crate::http::host::{AllowedHosts, Authority};
+use crate::http::host::{AllowedHosts, Authority, agree};
 
 /// Bytes of a request line or a header line, as nginx's `large_client_header_buffers`.
 pub const MAX_LINE: usize = 16 * 1024;
@@ -46,7 +46,7 @@ pub fn validate(
     allowed: &AllowedHosts,
     is_from_proxy: impl Fn() -> bool,
 ) -> Result<(), Rejection> {
-    within_limits(head, is_from_proxy)?;
+    check_headers(head, is_from_proxy)?;
     let malformed = Rejection::Invalid(StatusCode::BAD_REQUEST);
     // "*" is a target for OPTIONS only, and an empty path one for CONNECT only (RFC 9112 §3.2.3, §3.2.4).
     let has_form = match head.uri.path() {
@@ -54,11 +54,8 @@ pub fn validate(
         "" => head.method == Method::CONNECT,
         _ => true,
     };
-    if !has_form || is_invalid_path(head.uri.path()) || has_padded_length(head) {
+    if !has_form || is_invalid_path(head.uri.path()) {
         return Err(malformed);
-    }
-    if has_unknown_expectation(head) {
-        return Err(Rejection::Invalid(StatusCode::EXPECTATION_FAILED));
     }
     let Some(Ok(authority)) = authority(head).map(Authority::parse) else {
         return Err(malformed);
@@ -92,32 +89,13 @@ fn authority(head: &RequestHead) -> Option<&[u8]> {
     let Some(target) = head.uri.authority() else {
         return Some(host.unwrap_or(b"127.0.0.1"));
     };
-    let port: &[u8] = match head.uri.scheme_str() {
-        Some("http") => b":80",
-        Some("https") => b":443",
-        _ => return None,
-    };
-    let without_port = |it| <[u8]>::strip_suffix(it, port).unwrap_or(it);
     let target = target.as_str().as_bytes();
-    match host {
-        Some(host) if !without_port(target).eq_ignore_ascii_case(without_port(host)) => None,
-        _ => Some(target),
-    }
+    let scheme = head.uri.scheme_str().unwrap_or_default();
+    agree(scheme, target, host.unwrap_or(target)).then_some(target)
 }
 
-/// Whether Content-Length begins with a zero that means nothing. Some servers take such a number for an octal one.
-fn has_padded_length(head: &RequestHead) -> bool {
-    let length = head.headers().get(CONTENT_LENGTH);
-    length.is_some_and(|it| it.len() > 1 && it.as_bytes().starts_with(b"0"))
-}
-
-/// Whether the client expects anything but `100-continue` (RFC 9110 §10.1.1).
-fn has_unknown_expectation(head: &RequestHead) -> bool {
-    let mut expected = head.headers().get_all(EXPECT);
-    expected.any(|it| !it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-}
-
-fn within_limits(head: &RequestHead, is_from_proxy: impl Fn() -> bool) -> Result<(), Rejection> {
+/// The limits of the head, and the headers that have rules of their own: one pass over all of them.
+fn check_headers(head: &RequestHead, is_from_proxy: impl Fn() -> bool) -> Result<(), Rejection> {
     // METHOD SP target SP HTTP/1.1 CRLF
     let target = head
         .uri
@@ -137,6 +115,14 @@ fn within_limits(head: &RequestHead, is_from_proxy: impl Fn() -> bool) -> Result
         }
         lines += 1;
         bytes += line;
+        // A leading zero means nothing, but some servers take such a number for an octal one.
+        if name == CONTENT_LENGTH && value.len() > 1 && value.as_bytes().starts_with(b"0") {
+            return Err(Rejection::Invalid(StatusCode::BAD_REQUEST));
+        }
+        // RFC 9110 §10.1.1.
+        if name == EXPECT && !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+            return Err(Rejection::Invalid(StatusCode::EXPECTATION_FAILED));
+        }
     }
     let is_within = |lines_more, bytes_more| {
         lines <= MAX_HEADERS + lines_more && bytes <= MAX_HEAD + bytes_more

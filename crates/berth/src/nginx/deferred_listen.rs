@@ -36,6 +36,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// If a file can't be written, or the system starts no process.
 pub fn start() -> io::Result<()> {
     let folder = Path::new(FOLDER);
+    // An nginx that was killed leaves it, where /tmp outlives the process.
+    if Path::new(SOCKET).exists() {
+        fs::remove_file(SOCKET)?;
+    }
     fs::rename(folder.join(LISTEN), folder.join(DEFERRED))?;
     fs::write(folder.join(LISTEN), format!("listen unix:{SOCKET};\n"))?;
     let waiting = Command::new(env::current_exe()?)

@@ -39,6 +39,29 @@ pub struct Options {
     pub behind_nginx: bool,
 }
 
+/// What an actix `App` consists of, whose responses have bodies of type `B`.
+pub trait AppFactory<B>:
+    ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<B>,
+        Error = Error,
+        InitError = (),
+    > + 'static
+{
+}
+
+impl<T, B> AppFactory<B> for T where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static
+{
+}
+
 /// Serves the connections of a listener until the server's handle stops it. `app` makes the actix `App` of a worker.
 ///
 /// # Errors
@@ -46,13 +69,7 @@ pub struct Options {
 pub fn serve<F, T, B>(listener: Listener, options: Options, app: F) -> io::Result<Server>
 where
     F: Fn() -> App<T> + Send + Clone + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
+    T: AppFactory<B>,
     B: MessageBody + 'static,
 {
     let server = Server::build()
@@ -87,13 +104,7 @@ fn http<S, T, B>(
 ) -> impl ServiceFactory<S, Config = (), Response = (), Error = DispatchError, InitError = ()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
+    T: AppFactory<B>,
     B: MessageBody + 'static,
 {
     let Options {

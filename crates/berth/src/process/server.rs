@@ -2,17 +2,12 @@
 
 use std::{fs, io, pin::pin, time::Duration};
 
-use actix_web::{
-    App, Error,
-    body::MessageBody,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    rt::time::timeout,
-};
+use actix_web::{App, body::MessageBody, rt::time::timeout};
 use futures_util::future::{Either, select};
 
 use super::{
     fd_exhaustion::{FdExhaustion, Listener},
-    http_server,
+    http_server::{self, AppFactory},
     listener::{BindError, listen_tcp, listen_unix},
     malloc_trim,
     open_files::raise_open_files,
@@ -67,13 +62,7 @@ impl Server {
     pub fn bind<F, T, B>(options: Options, drain: Drain, app: F) -> Result<Self, BindError>
     where
         F: Fn() -> App<T> + Send + Clone + 'static,
-        T: ServiceFactory<
-                ServiceRequest,
-                Config = (),
-                Response = ServiceResponse<B>,
-                Error = Error,
-                InitError = (),
-            > + 'static,
+        T: AppFactory<B>,
         B: MessageBody + 'static,
     {
         let Options {

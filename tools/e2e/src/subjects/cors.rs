@@ -1,4 +1,4 @@
-//! The CORS protocol: what each response says of origins, whoever sends it, the app or nginx.
+//! The CORS protocol: what each response says of origins, from the app and from nginx.
 
 use harness::{
     modes::{Mode, Modes},

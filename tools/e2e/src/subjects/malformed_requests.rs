@@ -208,8 +208,8 @@ impl Malformed {
             let section = self.section;
             return Err(format!("{fault}\n{section}\nsent: {sent:.1000}\ngot: {got:?}").into());
         }
-        let malformed = got.replies.iter().filter(|reply| reply.status == 400);
-        malformed.map(check_page).collect::<Result<(), _>>()?;
+        let mut malformed = got.replies.iter().filter(|reply| reply.status == 400);
+        malformed.try_for_each(check_page)?;
         if self.forged {
             check_origin(&got.replies[0], modes, mode)?;
         }

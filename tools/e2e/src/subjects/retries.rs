@@ -11,6 +11,8 @@ use harness::{solo::wait_for, stack::docker, wire::TIMEOUT};
 
 /// Enough requests to reach every replica.
 const ROUND: usize = 6;
+/// What makes a GET the handshake of a WebSocket.
+const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 /// At the same time, and more than nginx keeps connections for by itself.
 const MANY: usize = 100;
 const BAD_GATEWAY: (u16, &str) = (502, "502 Bad Gateway");
@@ -186,18 +188,18 @@ fn a_request_outlives_a_change_of_the_replicas() {
     let asked: Vec<_> = (0..60)
         .map(|number| {
             thread::sleep(Duration::from_millis(50));
-            let method = ["GET", "POST"][number % 2];
+            let (method, lines) = [("GET", ""), ("POST", ""), ("GET", HANDSHAKE)][number % 3];
             let asked = move || {
                 let begun = Instant::now();
                 (
-                    ask(address, method, &format!("/{number}."), "").status,
+                    ask(address, method, &format!("/{number}."), lines).status,
                     begun.elapsed(),
                 )
             };
             (method, number, thread::spawn(asked))
         })
         .collect();
-    let mut late = [0, 0];
+    let mut late = [0; 3];
     for (method, number, asked) in asked {
         let (status, time) = asked.join().unwrap();
         assert_eq!(status, 200, "{method} {number} after {time:?}");
@@ -206,11 +208,11 @@ fn a_request_outlives_a_change_of_the_replicas() {
             1,
             "{method} {number}"
         );
-        late[number % 2] += usize::from(time > Duration::from_secs(5));
+        late[number % 3] += usize::from(time > Duration::from_secs(5));
     }
     assert!(
         !late.contains(&0),
-        "GETs and POSTs that the deaf one was to have: {late:?}"
+        "GETs, POSTs and handshakes that the deaf one was to have: {late:?}"
     );
     assert!(
         stage.errors().contains("no live upstreams"),

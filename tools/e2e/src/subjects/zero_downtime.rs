@@ -470,17 +470,11 @@ fn kills() -> Vec<Report> {
             stack.scale(3);
         });
     });
-    // Large uploads and handshakes that tried the killed replica while the set changed, which nginx does not try once more
+    // Large uploads that tried the killed replica while the set changed, which nginx does not try once more
     // (nginx/conf.d/server.conf).
     let mut given_up = stack.log(stack.proxy);
     given_up.retain(|line| line.contains("no live upstreams while connecting"));
     let is_given_up = |request: &str| given_up.iter().any(|line| line.contains(request));
-    let handshakes = report.outcome.sockets.losses.iter();
-    let refused = handshakes.filter(|loss| loss.status == Some(502)).count();
-    let named = given_up
-        .iter()
-        .filter(|line| line.contains("\"GET /socket "));
-    let are_named = refused <= named.count();
     report.forgive(|loss, sent, lost| {
         let mut kills = kills
             .iter()
@@ -493,12 +487,11 @@ fn kills() -> Vec<Report> {
         match loss.method.as_str() {
             "PUT" if is_given_up(&format!("\"PUT /number/{} ", loss.number)) => is_502,
             "POST" | "PUT" => is_502 && kills.next().is_some(),
-            STREAM => is_cut(),
-            SOCKET => is_cut() || is_502 && are_named,
+            STREAM | SOCKET => is_cut(),
             _ => false,
         }
     });
     let (forgiven, kills) = (report.forgiven, kills.len());
-    println!("{forgiven} losses by {kills} kills, {refused} of them handshakes");
+    println!("{forgiven} losses by {kills} kills");
     vec![report]
 }
