@@ -40,8 +40,12 @@ pub fn start() -> io::Result<()> {
     if Path::new(SOCKET).exists() {
         fs::remove_file(SOCKET)?;
     }
-    fs::rename(folder.join(LISTEN), folder.join(DEFERRED))?;
-    fs::write(folder.join(LISTEN), format!("listen unix:{SOCKET};\n"))?;
+    let socket = format!("listen unix:{SOCKET};\n");
+    // The socket stays: nginx warns of one that it deletes.
+    let clients = fs::read_to_string(folder.join(LISTEN))?;
+    fs::write(folder.join(DEFERRED), clients + &socket)?;
+    // That no replica is known yet is no error.
+    fs::write(folder.join(LISTEN), socket + "error_log stderr emerg;\n")?;
     let waiting = Command::new(env::current_exe()?)
         .arg(COMMAND)
         .process_group(0)
