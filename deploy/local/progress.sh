@@ -46,6 +46,9 @@ begin() {
     name[$1]=$2 detail[$1]=${3-}
 }
 
+# note ID DETAIL
+note() { detail[$1]=$2; }
+
 finish() {
     local id rest=()
     [[ ${name[$1]-} ]] || return

@@ -2,7 +2,7 @@
 # What a line of a log says of the progress: steps of `docker build --progress plain`, packages of apt and dpkg, layers of
 # `docker pull`, crates and test programs of cargo, and parts that a script names itself with a line "== NAME". Cargo prints
 # "12/97" of its crates with CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=99.
-# To be sourced by progress.sh, which has `begin` and `finish`.
+# To be sourced by progress.sh, which has `begin`, `note` and `finish`.
 
 # understand LINE: notes which step begins, goes on or ends with this line of the log.
 understand() {
@@ -10,7 +10,7 @@ understand() {
     if [[ $line =~ ^#([0-9]+)\ (DONE|CACHED|ERROR|CANCELED) ]]; then
         finish "${BASH_REMATCH[1]}"
     elif [[ $line =~ ^#([0-9]+)\ ([0-9.]+\ +)((Downloaded|Compiling|Get:|Setting\ up)\ ?[^ ]*) ]]; then
-        detail[${BASH_REMATCH[1]}]=${BASH_REMATCH[3]}
+        note "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]}"
     elif [[ $line =~ ^#([0-9]+)\ (\[[^]]*\]\ )?(exporting\ to\ .+)$ ]]; then
         begin "${BASH_REMATCH[1]}" "[export] ${BASH_REMATCH[3]}"
     # Compose puts the service before the stage, "[app build 3/7] RUN …"; that word is left out.
