@@ -17,11 +17,17 @@ pub const SERVICE: Service = Service {
 };
 
 /// Returns the rows as a batch, with servers of their own and these variables.
-pub fn batch(variables: &[(&'static str, &str)], rows: &'static [Row]) -> Batch {
+pub fn batch(variables: &[(&'static str, &str)], rows: &[Row]) -> Batch {
     let variables = variables.iter();
     let variables = variables.map(|&(name, value)| (name, value.to_owned()));
-    let modes = Arc::new(Modes::with_service(variables.collect(), SERVICE));
-    let cases = rows.iter().flat_map(|&(name, modes, check)| {
+    let modes = Modes::with_service(variables.collect(), SERVICE);
+    batch_of(modes, rows.iter().copied())
+}
+
+/// The same with the servers of another service.
+pub fn batch_of(modes: Modes, rows: impl Iterator<Item = Row>) -> Batch {
+    let modes = Arc::new(modes);
+    let cases = rows.flat_map(|(name, modes, check)| {
         modes.iter().map(move |&mode| Case {
             name: name.to_owned(),
             mode,

@@ -15,16 +15,22 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+/// The port that a URL of this scheme has if it names none (RFC 9110 §4.2.1, §4.2.2), as it is written behind a host.
+pub fn default_port(scheme: &str) -> Option<&'static str> {
+    match scheme {
+        "http" => Some(":80"),
+        "https" => Some(":443"),
+        _ => None,
+    }
+}
+
 /// Whether the authority of a target and the value of Host are the same, but for the scheme's own port (RFC 9110 §4.2.3). Only
 /// targets of http and https have one that counts.
 pub fn agree(scheme: &str, target: &[u8], host: &[u8]) -> bool {
-    let port: &[u8] = match scheme {
-        "http" => b":80",
-        "https" => b":443",
-        _ => return false,
-    };
-    let without_port = |it| <[u8]>::strip_suffix(it, port).unwrap_or(it);
-    without_port(target).eq_ignore_ascii_case(without_port(host))
+    default_port(scheme).is_some_and(|port| {
+        let without_port = |it| <[u8]>::strip_suffix(it, port.as_bytes()).unwrap_or(it);
+        without_port(target).eq_ignore_ascii_case(without_port(host))
+    })
 }
 
 /// A well-formed value of Host.

@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::http::header::HeaderValue;
 
-use super::host::Authority;
+use super::host::{Authority, default_port};
 
 /// Whose scripts may read responses across origins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,15 +71,8 @@ fn origin(entry: &str) -> Result<HeaderValue, String> {
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let default_port = match scheme {
-        "http" => ":80",
-        "https" => ":443",
-        _ => "",
-    };
-    let authority = match authority.strip_suffix(default_port) {
-        Some(host) if !default_port.is_empty() => host,
-        _ => authority,
-    };
+    let host = default_port(scheme).and_then(|port| authority.strip_suffix(port));
+    let authority = host.unwrap_or(authority);
     if !is_scheme(scheme) || !is_host_and_port(authority) {
         return Err(no_origin("https://app.example"));
     }

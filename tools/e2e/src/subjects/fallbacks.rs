@@ -1,16 +1,19 @@
 //! Where a service has no route, alike in every mode: what HTTP asks for by default (tools/fixture/src/bin/wire.rs), and the
 //! pages of a single-page application (tools/fixture/src/bin/single_page.rs).
 
-use std::sync::Arc;
-
 use harness::{
     fixture::{Entry, Fixture},
-    modes::{self, Case, Mode, Modes, Service},
+    modes::{Mode, Modes, Service},
     wire::{self, Reply},
 };
 use serde_json::Value;
 
-use crate::{load::image, programs::program, run::Batch, wire_service::SERVICE};
+use crate::{
+    load::image,
+    programs::program,
+    run::Batch,
+    wire_service::{self, SERVICE},
+};
 
 /// The case's name, and its check.
 type Row = (&'static str, fn(&Modes, Mode));
@@ -207,36 +210,27 @@ const PAGES: &[Row] = &[
 ];
 
 pub fn batches() -> Vec<Batch> {
-    let defaults = Arc::new(Modes::with_service(Vec::new(), SERVICE));
     let site = Fixture::new(&[
         Entry::of("app.html", "<title>the page</title>").compressed("BR", "GZIP"),
         Entry::of("app.js", "the script"),
         Entry::of("docs/index.html", "<title>docs</title>").compressed("BR", "GZIP"),
         Entry::of("docs/a b/index.html", "<title>a b</title>"),
     ]);
+    let defaults = Modes::with_service(Vec::new(), SERVICE);
     let pages = Modes::with_site(Vec::new(), site.path(), "tools/e2e/fixtures/site.yml");
-    let pages = Arc::new(pages.serving(SINGLE_PAGE));
-    let defaults = batch(defaults, DEFAULTS, None);
-    vec![defaults, batch(pages, PAGES, Some(site))]
-}
-
-fn batch(modes: Arc<Modes>, rows: &'static [Row], site: Option<Fixture>) -> Batch {
-    let cases = rows.iter().flat_map(|&(name, check)| {
-        Mode::ALL.into_iter().map(move |mode| Case {
-            name: name.to_owned(),
-            mode,
-            check: Box::new(move |modes| {
-                check(modes, mode);
-                Ok(())
-            }),
-        })
-    });
-    let trials = modes::trials(&modes, cases.collect());
-    Batch::then(trials, move |_| {
-        modes::take_down(modes);
+    let pages = batch(pages.serving(SINGLE_PAGE), PAGES);
+    // The site is removed after the servers.
+    let removed = Batch::then(Vec::new(), |_| {
         drop(site);
         Ok(())
-    })
+    });
+    vec![batch(defaults, DEFAULTS), pages.beside(removed)]
+}
+
+fn batch(modes: Modes, rows: &[Row]) -> Batch {
+    const ALL: &[Mode] = &Mode::ALL;
+    let rows = rows.iter().map(|&(name, check)| (name, ALL, check));
+    wire_service::batch_of(modes, rows)
 }
 
 fn ask(modes: &Modes, mode: Mode, request: &str, lines: &str) -> Reply {
